@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The commands. The work is done by the programs under tools/; everything that
+# is made goes under build/.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+# Every variable that a command takes reaches it through the environment
+export BASE KVER KVM KERNEL SMP MEM ICOUNT TIMEOUT ACCEL KVM_PARAMS
+export EXTRA_INITRD INSIDE VM_APPEND VM_QEMU SPLAT LEAKS CMD ONLY JOBS
+
+.PHONY: help
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make doorbell     the main job: stock's KVM and ours side by side, as a table,
+#:                   build/doorbell.json and build/doorbell.svg
+.PHONY: doorbell
+doorbell:
+	@tools/testing/doorbell/run
+
+#: make test         all tests; last line: N passed, N failed
+#:                   ONLY='name...' some of them
+.PHONY: test
+test:
+	@tools/test/run $(ONLY)
+
+#: make test-long    the tests, and those that run for hours
+.PHONY: test-long
+test-long:
+	@tools/test/run --long $(ONLY)
+
+#: make vm CMD='...' run a command in a VM with KVM in it, with this machine's
+#:                   files (read-only, but for /tmp)
+#:                   KVM=ours|stock|none KERNEL=debian|debug SMP=n MEM=MiB
+#:                   (tools/vm/vm -c CMD does the same and returns its exit status;
+#:                   make can only say 2)
+#:                   ICOUNT=1 (clock counts instructions) TIMEOUT=seconds
+.PHONY: vm
+vm:
+	@if [ -z "$$CMD" ]; then \
+		echo "make vm: error: say which command: make vm CMD='...'" >&2; \
+		exit 2; \
+	fi
+	@tools/vm/vm -c "$$CMD"
+
+#: make modules      kvm.ko and its kin, built against Debian's headers
+#:                   KVM=ours|stock KVER=version
+.PHONY: modules
+modules:
+	@tools/modules/build
+
+#: make series       the series as patches: build/series/*.patch
+.PHONY: series
+series:
+	@tools/series/apply --patches
+
+#: make check        checkpatch, sparse, W=1 and shellcheck on what is ours
+.PHONY: check
+check:
+	@tools/check/run
+
+#: make clean        forget everything under build/ but the downloads
+.PHONY: clean
+clean:
+	@tools/clean

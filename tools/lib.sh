@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the shell programs under tools/ share. Sourced, never run.
+#
+# Every program that sources this runs with errexit, nounset and pipefail, has
+# its place in the tree in $top and its output under $build.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${BUILD:-$top/build}
+me=${0##*/}
+
+export LC_ALL=C
+export DEBIAN_FRONTEND=noninteractive
+
+# say WORDS...: one line of progress, on stderr so that stdout stays clean
+say() {
+	printf '%s: %s\n' "$me" "$*" >&2
+}
+
+# die WORDS...: one line of error, then out
+die() {
+	printf '%s: error: %s\n' "$me" "$*" >&2
+	exit "${die_status:-1}"
+}
+
+# as_root COMMAND...: run it as root, through sudo if this is not root
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo -E "$@"
+	else
+		die "root or sudo is needed for: $*"
+	fi
+}
+
+# lock NAME: hold a lock until this program ends, so that two commands started
+# at once do not build the same thing twice. The descriptor is not handed on.
+lock() {
+	mkdir -p "$build"
+	local fd
+	exec {fd}>"$build/.lock.$1"
+	if ! flock -n "$fd"; then
+		say "waiting for another run that holds $1"
+		flock "$fd"
+	fi
+}
+
+apt_update() {
+	say "refreshing the list of Debian packages"
+	as_root apt-get -qq update >&2 ||
+		die "apt-get update failed"
+}
+
+have_pkg() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# need PACKAGE...: install what is missing of these Debian packages
+need() {
+	local p missing=()
+
+	for p; do
+		have_pkg "$p" || missing+=("$p")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+
+	command -v apt-get >/dev/null ||
+		die "no apt-get here; needed: ${missing[*]}"
+	say "installing Debian packages: ${missing[*]}"
+	for p in "${missing[@]}"; do
+		if ! apt-cache show "$p" >/dev/null 2>&1; then
+			apt_update
+			break
+		fi
+	done
+	as_root apt-get -qq -y --no-install-recommends install \
+		"${missing[@]}" >"$(log_file apt)" 2>&1 ||
+	{
+		# The list may be older than the archive: once more, fresh
+		apt_update
+		as_root apt-get -qq -y --no-install-recommends install \
+			"${missing[@]}" >"$(log_file apt)" 2>&1
+	} || die "cannot install ${missing[*]}; see $(log_file apt)"
+}
+
+log_file() {
+	mkdir -p "$build/log"
+	echo "$build/log/$1.log"
+}
+
+# done_as FILE TEXT: does the stamp FILE hold TEXT?
+done_as() {
+	[ -f "$1" ] && [ "$(cat "$1")" = "$2" ]
+}
+
+# stamp FILE TEXT
+stamp() {
+	mkdir -p "$(dirname "$1")"
+	printf '%s\n' "$2" >"$1.new"
+	mv "$1.new" "$1"
+}
+
+# check_number NAME VALUE MIN MAX
+check_number() {
+	case $2 in
+	''|*[!0-9]*) die_status=2 die "$1 must be a number, not '$2'" ;;
+	esac
+	if [ "${#2}" -gt 9 ] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
+		die_status=2 die "$1 must be $3 to $4, not $2"
+	fi
+}

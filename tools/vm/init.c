@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The first program of the VM: static, alone in the initramfs but for the
+ * modules it loads.
+ *
+ * It loads /vm/modules, mounts the other side's root read-only over 9p, gives
+ * it a /tmp of its own to write to, moves there, runs the command of /vm/argv
+ * and hands its output and its exit status out through the virtio port "vm".
+ * Its own words, and the kernel's, go to the serial console.
+ *
+ * What goes out through the port is a sequence of records: one byte of type,
+ * four bytes of length (least significant first), data.
+ *   r   the command starts now, no data
+ *   o   bytes of its standard output
+ *   e   bytes of its standard error
+ *   x   one byte: the exit status; nothing follows
+ *   f   words: why the command could not be run; nothing follows
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NEWROOT	"/host"
+
+static int port = -1;
+
+static void out(char type, const void *data, uint32_t len)
+{
+	static char rec[5 + 65536];
+	size_t done = 0, total = 5 + (size_t)len;
+
+	rec[0] = type;
+	for (int i = 0; i < 4; i++)
+		rec[1 + i] = len >> 8 * i;
+	memcpy(rec + 5, data, len);
+	while (done < total) {
+		ssize_t n = write(port, rec + done, total - done);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			break;
+		if (n > 0)
+			done += n;
+	}
+}
+
+static int find_port(void);
+static void nap(long ms);
+
+/* The other side ends the VM on the last record; this is for when it does not */
+static void __attribute__((noreturn)) finish(void)
+{
+	sleep(20);
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+fail(const char *fmt, ...)
+{
+	int err = errno;
+	char msg[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg) - 64, fmt, ap);
+	va_end(ap);
+	if (err) {
+		strcat(msg, ": ");
+		strncat(msg, strerror(err), 60);
+	}
+	fprintf(stderr, "vm: %s\n", msg);
+	for (int i = 0; i < 50 && port < 0 && (port = find_port()) < 0; i++)
+		nap(20);
+	if (port >= 0)
+		out('f', msg, strlen(msg));
+	finish();
+}
+
+static void nap(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* A whole file, with a 0 behind it; NULL if there is none */
+static char *slurp(const char *path, size_t *len)
+{
+	size_t size = 0, room = 4096;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *buf;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	buf = malloc(room + 1);
+	while (buf && (n = read(fd, buf + size, room - size)) > 0) {
+		size += n;
+		if (size == room)
+			buf = realloc(buf, (room *= 2) + 1);
+	}
+	close(fd);
+	if (!buf)
+		fail("no memory for %s", path);
+	buf[size] = 0;
+	if (len)
+		*len = size;
+	return buf;
+}
+
+static bool spill(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok;
+}
+
+/* A file of 0-terminated strings as a NULL-terminated vector */
+static char **slurp_vector(const char *path)
+{
+	size_t len, n = 0;
+	char *buf = slurp(path, &len);
+	char **v;
+
+	if (!buf)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		n += !buf[i];
+	v = calloc(n + 1, sizeof(*v));
+	if (!v)
+		fail("no memory for %s", path);
+	n = 0;
+	for (char *p = buf; p < buf + len; p += strlen(p) + 1)
+		v[n++] = p;
+	return v;
+}
+
+static void must_mount(const char *what, const char *where, const char *type,
+		       unsigned long flags, const char *options)
+{
+	if (mount(what, where, type, flags, options))
+		fail("cannot mount %s on %s", type ? type : what, where);
+}
+
+static void may_mount(const char *what, const char *where, const char *type)
+{
+	mount(what, where, type, 0, NULL);
+}
+
+/* Lines of /vm/modules: a path, then perhaps parameters */
+static void load_modules(void)
+{
+	char *list = slurp("/vm/modules", NULL);
+	char *save, *line;
+
+	for (line = list ? strtok_r(list, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *par = strchr(line, ' ');
+		int fd;
+
+		if (par)
+			*par++ = 0;
+		fd = open(line, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			fail("cannot open module %s", line);
+		if (syscall(SYS_finit_module, fd, par ? par : "", 0) &&
+		    errno != EEXIST)
+			fail("cannot load module %s", line);
+		close(fd);
+	}
+	free(list);
+}
+
+static int find_port(void)
+{
+	char path[300], *name;
+	struct dirent *de;
+	int fd = -1;
+	DIR *dir = opendir("/sys/class/virtio-ports");
+
+	while (dir && fd < 0 && (de = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
+			 de->d_name);
+		name = slurp(path, NULL);
+		if (name && !strcmp(name, "vm\n")) {
+			snprintf(path, sizeof(path), "/dev/%s", de->d_name);
+			fd = open(path, O_RDWR | O_CLOEXEC);
+		}
+		free(name);
+	}
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+static void make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) && errno != EEXIST)
+		fail("cannot make %s", path);
+	chmod(path, mode);
+}
+
+static void devices(const char *dev)
+{
+	static const char *const link[][2] = {
+		{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" },
+		{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
+	};
+	char path[64];
+
+	must_mount("dev", dev, "devtmpfs", 0, "mode=755");
+	snprintf(path, sizeof(path), "%s/pts", dev);
+	make_dir(path, 0755);
+	mount("pts", path, "devpts", 0, "ptmxmode=0666,mode=0620,gid=5");
+	snprintf(path, sizeof(path), "%s/shm", dev);
+	make_dir(path, 01777);
+	must_mount("shm", path, "tmpfs", 0, "mode=1777");
+	for (size_t i = 0; i < sizeof(link) / sizeof(link[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dev, link[i][0]);
+		symlink(link[i][1], path);
+	}
+}
+
+static void loopback_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+}
+
+/* Put the other side's files together at NEWROOT, then make that the root */
+static void move_to_host(void)
+{
+	char *moddir = slurp("/vm/moddir", NULL);
+
+	make_dir(NEWROOT, 0755);
+	must_mount("host", NEWROOT, "9p", MS_RDONLY,
+		   "trans=virtio,version=9p2000.L,msize=512000,cache=loose");
+
+	make_dir("/writable", 0755);
+	must_mount("writable", "/writable", "tmpfs", 0, "mode=755,size=75%");
+	make_dir("/writable/upper", 01777);
+	make_dir("/writable/work", 0755);
+	must_mount("tmp", NEWROOT "/tmp", "overlay", 0,
+		   "lowerdir=" NEWROOT "/tmp,upperdir=/writable/upper,workdir=/writable/work");
+
+	must_mount("proc", NEWROOT "/proc", "proc", 0, NULL);
+	must_mount("sys", NEWROOT "/sys", "sysfs", 0, NULL);
+	may_mount("debug", NEWROOT "/sys/kernel/debug", "debugfs");
+	may_mount("tracing", NEWROOT "/sys/kernel/tracing", "tracefs");
+	may_mount("cgroup", NEWROOT "/sys/fs/cgroup", "cgroup2");
+	must_mount("run", NEWROOT "/run", "tmpfs", 0, "mode=755");
+	make_dir(NEWROOT "/run/lock", 01777);
+	make_dir(NEWROOT "/run/initrd", 0755);
+	must_mount("/", NEWROOT "/run/initrd", NULL, MS_BIND, NULL);
+	devices(NEWROOT "/dev");
+
+	/* modprobe finds the modules of the running kernel, if it can */
+	if (moddir && *moddir) {
+		char from[4200];
+
+		snprintf(from, sizeof(from), NEWROOT "%s", moddir);
+		/* Few containers have the folder: a layer that has it */
+		if (access(NEWROOT "/lib/modules", F_OK)) {
+			make_dir("/writable/lib", 0755);
+			make_dir("/writable/lib/modules", 0755);
+			mount("lib", NEWROOT "/usr/lib", "overlay", MS_RDONLY,
+			      "lowerdir=/writable/lib:" NEWROOT "/usr/lib");
+		}
+		mount(from, NEWROOT "/lib/modules", NULL, MS_BIND, NULL);
+	}
+	free(moddir);
+
+	if (chdir(NEWROOT) || mount(".", "/", NULL, MS_MOVE, NULL) ||
+	    chroot(".") || chdir("/"))
+		fail("cannot make the files of the host the root");
+}
+
+static pid_t start(char **argv, char **envp, const char *cwd, int fds[2])
+{
+	int o[2], e[2], x[2], err = 0;
+	pid_t pid;
+
+	if (pipe2(o, O_CLOEXEC) || pipe2(e, O_CLOEXEC) || pipe2(x, O_CLOEXEC))
+		fail("pipe");
+	pid = fork();
+	if (pid < 0)
+		fail("fork");
+	if (!pid) {
+		int null = open("/dev/null", O_RDONLY);
+
+		setsid();
+		dup2(null, 0);
+		dup2(o[1], 1);
+		dup2(e[1], 2);
+		if (null > 2)
+			close(null);
+		if (!chdir(cwd))
+			execvpe(argv[0], argv, envp);
+		err = errno;
+		(void)!write(x[1], &err, sizeof(err));
+		_exit(127);
+	}
+	close(o[1]);
+	close(e[1]);
+	close(x[1]);
+	if (read(x[0], &err, sizeof(err)) == sizeof(err)) {
+		errno = err;
+		fail("cannot run %s in %s", argv[0], cwd);
+	}
+	close(x[0]);
+	fcntl(o[0], F_SETFL, O_NONBLOCK);
+	fcntl(e[0], F_SETFL, O_NONBLOCK);
+	fds[0] = o[0];
+	fds[1] = e[0];
+	return pid;
+}
+
+/* Pass on what there is; false at the end of the stream */
+static bool relay(char type, int fd)
+{
+	static char buf[65536];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		out(type, buf, n);
+	return n < 0;
+}
+
+static int child_pipe[2];
+
+static void on_child(int sig)
+{
+	(void)sig;
+	(void)!write(child_pipe[1], "", 1);
+}
+
+static int run(void)
+{
+	char **argv = slurp_vector("/vm/argv"), **envp = slurp_vector("/vm/env");
+	char *cwd = slurp("/vm/cwd", NULL);
+	struct rlimit nofile = { 1024, 1 << 20 };
+	struct sigaction sa = { .sa_handler = on_child, .sa_flags = SA_RESTART };
+	int fds[2], status = -1, st;
+	struct pollfd p[3];
+	pid_t pid, got;
+
+	errno = 0;
+	if (!argv || !argv[0] || !envp || !cwd)
+		fail("no command in the initramfs");
+	if (!slurp("/vm/inside", NULL))
+		move_to_host();
+	setrlimit(RLIMIT_NOFILE, &nofile);
+	if (pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
+		fail("pipe");
+	sigaction(SIGCHLD, &sa, NULL);
+	/* execvpe searches the PATH of this program */
+	for (char **e = envp; *e; e++)
+		if (!strncmp(*e, "PATH=", 5))
+			putenv(*e);
+
+	out('r', "", 0);
+	pid = start(argv, envp, cwd, fds);
+	p[0] = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = fds[1], .events = POLLIN };
+	p[2] = (struct pollfd){ .fd = child_pipe[0], .events = POLLIN };
+	while (status < 0) {
+		char drop[64];
+
+		poll(p, 3, -1);
+		while (read(child_pipe[0], drop, sizeof(drop)) > 0)
+			;
+		while ((got = waitpid(-1, &st, WNOHANG)) > 0) {
+			if (got != pid)
+				continue;
+			status = WIFEXITED(st) ? WEXITSTATUS(st) :
+						 128 + WTERMSIG(st);
+		}
+		/* After its exit, what it has written is still to be read */
+		if (p[0].fd >= 0 && !relay('o', p[0].fd))
+			p[0].fd = -1;
+		if (p[1].fd >= 0 && !relay('e', p[1].fd))
+			p[1].fd = -1;
+	}
+	return status;
+}
+
+static const char leaks[] = "/sys/kernel/debug/kmemleak";
+
+/* What is lost already when the command starts is not the command's */
+static void forget_leaks(void)
+{
+	if (spill(leaks, "scan"))
+		spill(leaks, "clear");
+}
+
+/*
+ * The leak detector reports what was unreachable in two scans, and nothing
+ * younger than five seconds.
+ */
+static void check_leaks(void)
+{
+	char *text;
+
+	if (access(leaks, W_OK))
+		return;
+	nap(6000);
+	if (!spill(leaks, "scan") || !spill(leaks, "scan"))
+		fprintf(stderr, "vm: kmemleak does not take orders\n");
+	text = slurp(leaks, NULL);
+	if (text && *text)
+		fprintf(stderr, "vm: kmemleak:\n%s\nvm: end of kmemleak\n", text);
+	free(text);
+}
+
+int main(void)
+{
+	unsigned char status;
+	bool leaks_wanted;
+
+	devices("/dev");
+	must_mount("proc", "/proc", "proc", 0, NULL);
+	must_mount("sys", "/sys", "sysfs", 0, NULL);
+	may_mount("debug", "/sys/kernel/debug", "debugfs");
+	may_mount("tracing", "/sys/kernel/tracing", "tracefs");
+	sethostname("vm", 2);
+	loopback_up();
+	leaks_wanted = !access("/vm/leaks", F_OK);
+
+	load_modules();
+	if (leaks_wanted)
+		forget_leaks();
+	for (int i = 0; i < 500 && (port = find_port()) < 0; i++)
+		nap(20);
+	if (port < 0)
+		fail("no virtio port");
+
+	status = run();
+	if (leaks_wanted)
+		check_leaks();
+	/* Let the console have what the kernel still wants to say */
+	syscall(SYS_syslog, 8, NULL, 7);
+	out('x', &status, 1);
+	finish();
+}
