@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __LINUX_KVM_IO_BUS_H
+#define __LINUX_KVM_IO_BUS_H
+
+#include <linux/kvm_types.h>
+#include <linux/types.h>
+
+/*
+ * The I/O bus: which in-kernel device, or which doorbell, takes an access of
+ * the guest. Documentation/virt/kvm/io-bus.rst tells how it works,
+ * virt/kvm/io_bus.c has the protocol of readers and writers.
+ */
+
+struct eventfd_ctx;
+struct kvm;
+struct kvm_io_device;
+struct kvm_io_index_root;
+struct kvm_io_range_table;
+struct kvm_vcpu;
+
+/* The address spaces in which devices and doorbells are looked up. */
+enum kvm_bus {
+	KVM_MMIO_BUS,
+	KVM_PIO_BUS,
+	KVM_VIRTIO_CCW_NOTIFY_BUS,
+	KVM_FAST_MMIO_BUS,
+	KVM_NR_BUSES
+};
+
+/* Devices on one bus at most, doorbells not counted. */
+#define KVM_IO_BUS_MAX_DEVS 1000
+
+/* Addresses in order, each with one pointer: see virt/kvm/io_bus_index.h. */
+struct kvm_io_index {
+	struct kvm_io_index_root __rcu *root;
+	unsigned long nr;
+};
+
+/* Ranges in order of their start: see virt/kvm/io_bus_ranges.h. */
+struct kvm_io_ranges {
+	struct kvm_io_range_table __rcu *table;
+	unsigned int nr;
+	u64 next_seq;
+};
+
+/**
+ * struct kvm_io_bus - what one VM has registered on one bus
+ * @registers: the addresses that have doorbells; written under
+ *	kvm->doorbell_lock, read under RCU
+ * @ranges: the devices; written under kvm->slots_lock, read under RCU, the
+ *	devices themselves used under kvm->srcu
+ */
+struct kvm_io_bus {
+	struct kvm_io_index registers;
+	struct kvm_io_ranges ranges;
+};
+
+/**
+ * struct kvm_io_doorbell_key - which writes ring a doorbell
+ * @addr: guest physical address, port or subchannel id, to be hit exactly
+ * @data: value that must be written, if @match
+ * @len: width of the write in bytes: 1, 2, 4 or 8; 0 for any width
+ * @match: whether @data is compared; never set together with @len 0
+ */
+struct kvm_io_doorbell_key {
+	u64 addr;
+	u64 data;
+	u8 len;
+	bool match;
+};
+
+/**
+ * kvm_io_range_holds - whether a range holds all of an access
+ * @start: first byte of the range
+ * @size: size of the range in bytes; the range must not wrap
+ * @addr: first byte of the access
+ * @len: size of the access in bytes, 0 allowed
+ *
+ * Written so that neither a range that ends with the last byte of the address
+ * space nor an access that runs past it overflows.
+ *
+ * Context: any.
+ * Return: true if [@addr, @addr + @len) lies within [@start, @start + @size).
+ */
+static inline bool kvm_io_range_holds(u64 start, u64 size, u64 addr, u64 len)
+{
+	return addr >= start && len <= size && addr - start <= size - len;
+}
+
+void kvm_io_bus_init(struct kvm *kvm);
+void kvm_io_bus_destroy(struct kvm *kvm);
+
+int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		     int len, const void *val);
+int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
+			    gpa_t addr, int len, const void *val, long cookie);
+int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		    int len, void *val);
+bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
+		     int len, const void *val);
+
+int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
+			    u64 len, struct kvm_io_device *dev);
+void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
+			       struct kvm_io_device *dev);
+struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
+					 gpa_t addr);
+
+int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
+				 const struct kvm_io_doorbell_key *key,
+				 struct eventfd_ctx *eventfd);
+int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
+				   const struct kvm_io_doorbell_key *key,
+				   struct eventfd_ctx *eventfd);
+
+#endif /* __LINUX_KVM_IO_BUS_H */

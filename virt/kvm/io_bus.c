@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The I/O bus of KVM: takes a guest's access to the doorbell or to the
+ * in-kernel device that it belongs to.
+ *
+ * Order. A write rings the doorbell that it matches, and nobody else sees it.
+ * Every other access is offered to the devices whose range holds all of it, the
+ * narrowest range first and among equals the one that was registered first,
+ * until one accepts.
+ *
+ * Protocol of readers and writers:
+ *
+ *  what                 written under       read under  freed by
+ *  -------------------  ------------------  ----------  ---------------------
+ *  index of registers   kvm->doorbell_lock  RCU         kfree_rcu()
+ *  registers, tables    kvm->doorbell_lock  RCU         kfree_rcu()
+ *  doorbells            kvm->doorbell_lock  RCU         kfree_rcu(), after
+ *                                                       doorbell->lock ended it
+ *  array of ranges      kvm->slots_lock     RCU         kfree_rcu()
+ *  devices              their owners        kvm->srcu   destructor, after
+ *                                                       synchronize_srcu()
+ *
+ * A kick is one RCU read-side critical section: find the register, find the
+ * doorbell, signal. It does not need kvm->srcu, may run with interrupts off and
+ * takes one lock, the doorbell's own, for the reason that io_bus_doorbell.h
+ * gives. A device is found in an RCU read-side critical section and called
+ * outside of it, because it may sleep; kvm->srcu, which the caller holds, keeps
+ * it. Devices that decline are passed over in batches, so that the array need
+ * not be held on to in between.
+ *
+ * Registering publishes by release stores and waits for nobody; it leaves no
+ * grace period behind on kvm->srcu, which somebody else would have to wait
+ * for. A vCPU that has seen any consequence of a registration finds it:
+ *
+ *	registering task                   vCPU
+ *	----------------                   ----
+ *	publish                            load of the guest sees the consequence
+ *	smp_mb() at the end of register    smp_rmb() at the start of a search
+ *	whatever comes of it, stored       search
+ *
+ * Unregistering a doorbell waits for kicks of that doorbell only, unregistering
+ * a device for all readers of kvm->srcu. Neither needs memory.
+ *
+ * doorbell_lock is not slots_lock, since that one is held while memslots and
+ * devices wait for kvm->srcu. Under it only memory is allocated.
+ */
+#include "io_bus_internal.h"
+
+#include <linux/kvm_host.h>
+#include <kvm/iodev.h>
+
+#include "io_bus_doorbell.h"
+#include "io_bus_index.h"
+#include "io_bus_ranges.h"
+
+/* Devices that are looked up at a time; nested deeper costs another search. */
+#define BATCH 4
+
+/*
+ * Doorbells for any width are what the fast MMIO bus is for. They are not kept
+ * twice: an access there has no width, and so rings just those of the MMIO bus.
+ */
+static __always_inline struct kvm_io_bus *doorbell_bus(struct kvm *kvm,
+						       enum kvm_bus bus_idx)
+{
+	if (bus_idx == KVM_FAST_MMIO_BUS)
+		bus_idx = KVM_MMIO_BUS;
+	return &kvm->buses[bus_idx];
+}
+
+static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
+				 gpa_t addr, int len, const void *val)
+{
+	struct kvm_io_doorbell *doorbell;
+	struct kvm_io_register *reg;
+	bool rung = false;
+
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
+
+	rcu_read_lock();
+	reg = kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
+	if (reg) {
+		doorbell = kvm_io_register_match(reg, len, val);
+		if (doorbell)
+			rung = kvm_io_doorbell_signal(doorbell);
+	}
+	rcu_read_unlock();
+	return rung;
+}
+
+/**
+ * kvm_io_bus_ring - ring the doorbell that a write matches, if there is one
+ * @kvm: the VM
+ * @bus_idx: the bus
+ * @addr: guest physical address, port or subchannel id of the write
+ * @len: width of the write in bytes; 0 if unknown
+ * @val: @len bytes in host order, at any alignment; not read if @len is 0
+ *
+ * Looks at doorbells only: after false the access still has to be offered to
+ * devices.
+ *
+ * Context: any, interrupts may be off, but not under raw spinlocks and, on
+ * PREEMPT_RT, not with interrupts off. Needs no lock of KVM.
+ * Return: true if a doorbell was rung.
+ */
+bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
+		     int len, const void *val)
+{
+	return ring(kvm, bus_idx, addr, len, val);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring);
+
+/* Offers an access to the devices that hold it. */
+static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
+				 gpa_t addr, int len, void *val, bool write)
+{
+	struct kvm_io_ranges *ranges = &vcpu->kvm->buses[bus_idx].ranges;
+	struct kvm_io_candidate found[BATCH], last, *after = NULL;
+	unsigned int i, nr;
+
+	if (!rcu_access_pointer(ranges->table))
+		return -EOPNOTSUPP;
+
+	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&vcpu->kvm->srcu),
+			 "KVM device accessed without kvm->srcu");
+
+	do {
+		/* Pairs with the smp_mb() of whoever registers. */
+		smp_rmb();
+
+		rcu_read_lock();
+		nr = kvm_io_ranges_find(ranges, addr, len, after, found, BATCH);
+		rcu_read_unlock();
+
+		for (i = 0; i < nr; i++) {
+			struct kvm_io_device *dev = found[i].dev;
+
+			if (!(write ?
+			      kvm_iodevice_write(vcpu, dev, addr, len, val) :
+			      kvm_iodevice_read(vcpu, dev, addr, len, val)))
+				return 0;
+		}
+		if (nr) {
+			last = found[nr - 1];
+			after = &last;
+		}
+	} while (nr == BATCH);
+
+	return -EOPNOTSUPP;
+}
+
+/**
+ * kvm_io_bus_write - a guest's write
+ * @vcpu: who writes
+ * @bus_idx: the bus
+ * @addr: guest physical address, port or subchannel id
+ * @len: width in bytes; 0 on the fast MMIO bus
+ * @val: @len bytes in host order, at any alignment
+ *
+ * Context: process context, may sleep as far as devices do; kvm->srcu held for
+ * reading.
+ * Return: 0 if a doorbell or a device took the write, else -EOPNOTSUPP.
+ */
+int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		     int len, const void *val)
+{
+	if (ring(vcpu->kvm, bus_idx, addr, len, val))
+		return 0;
+	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_write);
+
+/**
+ * kvm_io_bus_write_cookie - a guest's write, with a hint from an earlier one
+ * @vcpu: who writes
+ * @bus_idx: the bus
+ * @addr: guest physical address, port or subchannel id
+ * @len: width in bytes
+ * @val: @len bytes in host order, at any alignment
+ * @cookie: what an earlier call returned, or anything else
+ *
+ * The virtio-ccw notification hypercall hands a cookie back to the guest, which
+ * may pass it in next time to save a search. Finding a doorbell takes no longer
+ * than checking such a number from a guest would, so it is not looked at.
+ *
+ * Context: as for kvm_io_bus_write().
+ * Return: the cookie for next time, not negative, if a doorbell or a device
+ * took the write, else -EOPNOTSUPP.
+ */
+int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
+			    gpa_t addr, int len, const void *val, long cookie)
+{
+	return kvm_io_bus_write(vcpu, bus_idx, addr, len, val);
+}
+
+/**
+ * kvm_io_bus_read - a guest's read
+ * @vcpu: who reads
+ * @bus_idx: the bus
+ * @addr: guest physical address or port
+ * @len: width in bytes
+ * @val: room for @len bytes, written if a device takes the access
+ *
+ * Doorbells are never read.
+ *
+ * Context: as for kvm_io_bus_write().
+ * Return: 0 if a device took the access, else -EOPNOTSUPP.
+ */
+int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		    int len, void *val)
+{
+	return offer(vcpu, bus_idx, addr, len, val, false);
+}
+
+/**
+ * kvm_io_bus_get_dev - find the device at an address
+ * @kvm: the VM
+ * @bus_idx: the bus
+ * @addr: guest physical address or port
+ *
+ * Context: kvm->srcu held for reading; the device stays as long as it is.
+ * Return: the device that an access of one byte would be offered to first;
+ * NULL if there is none.
+ */
+struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
+					 gpa_t addr)
+{
+	struct kvm_io_candidate found;
+	unsigned int nr;
+
+	lockdep_assert_held(&kvm->srcu);
+
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
+
+	rcu_read_lock();
+	nr = kvm_io_ranges_find(&kvm->buses[bus_idx].ranges, addr, 1, NULL,
+				&found, 1);
+	rcu_read_unlock();
+	return nr ? found.dev : NULL;
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);
+
+/**
+ * kvm_io_bus_register_dev - put a device on a bus
+ * @kvm: the VM
+ * @bus_idx: the bus
+ * @addr: start of the device's range
+ * @len: size of the range in bytes
+ * @dev: the device
+ *
+ * Waits for no reader.
+ *
+ * Context: process context, may sleep; kvm->slots_lock.
+ * Return: 0; -EINVAL if the range runs past the end of the address space;
+ * -ENOSPC if the bus has KVM_IO_BUS_MAX_DEVS devices; -ENOMEM. After an error
+ * nothing has changed.
+ */
+int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
+			    u64 len, struct kvm_io_device *dev)
+{
+	int ret;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	ret = kvm_io_ranges_add(&kvm->buses[bus_idx].ranges, addr, len, dev);
+	/* Pairs with the smp_rmb() of a search: see the top of this file. */
+	smp_mb();
+	return ret;
+}
+
+/**
+ * kvm_io_bus_unregister_dev - take a device off a bus and destroy it
+ * @kvm: the VM
+ * @bus_idx: the bus
+ * @dev: the device
+ *
+ * Calls the device's destructor once no vCPU is in its callbacks any more.
+ * Does nothing if the device is not on the bus. Needs no memory, cannot fail,
+ * and leaves all other devices alone.
+ *
+ * Context: process context, sleeps for a grace period of kvm->srcu, so not
+ * under kvm->srcu; kvm->slots_lock.
+ */
+void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
+			       struct kvm_io_device *dev)
+{
+	lockdep_assert_held(&kvm->slots_lock);
+
+	if (!kvm_io_ranges_del(&kvm->buses[bus_idx].ranges, dev))
+		return;
+
+	/* Pairs with the caller's srcu_read_lock() around offer(). */
+	synchronize_srcu_expedited(&kvm->srcu);
+	if (dev->ops->destructor)
+		dev->ops->destructor(dev);
+}
+
+/**
+ * kvm_io_bus_register_doorbell - let writes signal an eventfd
+ * @kvm: the VM
+ * @bus_idx: the bus; on KVM_MMIO_BUS a doorbell for any width is found by
+ *	accesses of the fast MMIO bus, too
+ * @key: which writes
+ * @eventfd: the eventfd; the caller's reference goes over to the doorbell if
+ *	there is no error
+ *
+ * Waits for no reader.
+ *
+ * Context: process context, may sleep. Takes kvm->doorbell_lock.
+ * Return: 0; -EEXIST if some write would ring a doorbell that is there already
+ * as well; -ENOMEM. After an error nothing has changed.
+ */
+int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
+				 const struct kvm_io_doorbell_key *key,
+				 struct eventfd_ctx *eventfd)
+{
+	struct kvm_io_index *index = &doorbell_bus(kvm, bus_idx)->registers;
+	struct kvm_io_doorbell *doorbell;
+	struct kvm_io_register *reg;
+	int ret;
+
+	doorbell = kvm_io_doorbell_alloc(key, eventfd);
+	if (!doorbell)
+		return -ENOMEM;
+
+	mutex_lock(&kvm->doorbell_lock);
+	reg = kvm_io_index_lookup(index, key->addr);
+	if (reg) {
+		ret = kvm_io_register_add(reg, doorbell);
+	} else {
+		ret = -ENOMEM;
+		reg = kvm_io_register_alloc();
+		if (reg) {
+			ret = kvm_io_register_add(reg, doorbell);
+			if (!ret)
+				ret = kvm_io_index_insert(index, key->addr, reg);
+			if (ret)
+				kvm_io_register_free(reg);
+		}
+	}
+	mutex_unlock(&kvm->doorbell_lock);
+
+	if (ret)
+		kfree(doorbell);
+	/* Pairs with the smp_rmb() of a search: see the top of this file. */
+	smp_mb();
+	return ret;
+}
+
+/**
+ * kvm_io_bus_unregister_doorbell - end what kvm_io_bus_register_doorbell() began
+ * @kvm: the VM
+ * @bus_idx: the bus
+ * @key: the key that it was registered with
+ * @eventfd: the eventfd that it was registered with
+ *
+ * When it has returned, no write that starts later signals, and none that
+ * started earlier is still signalling. Waits for kicks of this doorbell only.
+ * Needs no memory.
+ *
+ * Context: process context, may sleep. Takes kvm->doorbell_lock.
+ * Return: 0, or -ENOENT if there is no such registration.
+ */
+int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
+				   const struct kvm_io_doorbell_key *key,
+				   struct eventfd_ctx *eventfd)
+{
+	struct kvm_io_index *index = &doorbell_bus(kvm, bus_idx)->registers;
+	struct kvm_io_doorbell *doorbell = NULL;
+	struct kvm_io_register *reg;
+
+	mutex_lock(&kvm->doorbell_lock);
+	reg = kvm_io_index_lookup(index, key->addr);
+	if (reg)
+		doorbell = kvm_io_register_lookup(reg, key);
+	if (!doorbell || doorbell->eventfd != eventfd) {
+		mutex_unlock(&kvm->doorbell_lock);
+		return -ENOENT;
+	}
+
+	kvm_io_register_del(reg, doorbell);
+	if (!reg->nr) {
+		kvm_io_index_remove(index, key->addr);
+		kvm_io_register_free(reg);
+	}
+	mutex_unlock(&kvm->doorbell_lock);
+
+	kvm_io_doorbell_kill(doorbell);
+	return 0;
+}
+
+/**
+ * kvm_io_bus_init - make the buses of a new VM
+ * @kvm: the VM
+ *
+ * Context: any; nobody else knows @kvm yet.
+ */
+void kvm_io_bus_init(struct kvm *kvm)
+{
+	memset(kvm->buses, 0, sizeof(kvm->buses));
+	mutex_init(&kvm->doorbell_lock);
+}
+
+/**
+ * kvm_io_bus_destroy - empty the buses of a VM that nobody runs any more
+ * @kvm: the VM
+ *
+ * Ends all doorbells and calls all devices' destructors. The buses stay usable,
+ * empty: owners may still ask for a device to be unregistered.
+ *
+ * Context: process context, may sleep; no reader and no other writer left.
+ */
+void kvm_io_bus_destroy(struct kvm *kvm)
+{
+	struct kvm_io_register *reg;
+	struct kvm_io_device *dev;
+	unsigned int i, pos;
+	u64 addr;
+
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		struct kvm_io_bus *bus = &kvm->buses[i];
+
+		addr = 0;
+		while ((reg = kvm_io_index_next(&bus->registers, &addr))) {
+			kvm_io_index_remove(&bus->registers, addr);
+			kvm_io_register_destroy(reg);
+		}
+
+		pos = 0;
+		while ((dev = kvm_io_ranges_next(&bus->ranges, &pos)))
+			if (dev->ops->destructor)
+				dev->ops->destructor(dev);
+		kvm_io_ranges_destroy(&bus->ranges);
+	}
+}

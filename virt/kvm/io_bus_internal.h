@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __KVM_IO_BUS_INTERNAL_H
+#define __KVM_IO_BUS_INTERNAL_H
+
+/*
+ * All that io_bus_index.c, io_bus_ranges.c and io_bus_doorbell.c use of the
+ * kernel. They know no struct kvm; a userspace harness supplies a header with
+ * this guard and compiles them unchanged (tools/testing/kvm-io-bus).
+ */
+
+#include <linux/bug.h>
+#include <linux/build_bug.h>
+#include <linux/errno.h>
+#include <linux/eventfd.h>
+#include <linux/gfp.h>
+#include <linux/hash.h>
+#include <linux/kvm_io_bus.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/overflow.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/unaligned.h>
+
+#endif /* __KVM_IO_BUS_INTERNAL_H */

@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * irqfd: an eventfd that raises an interrupt of a guest.
+ *
+ * Life of an irqfd. It is made and bound to its eventfd by kvm_irqfd_assign(),
+ * as KVM_IRQFD_NEW, and becomes KVM_IRQFD_ACTIVE when all of it works. Whoever
+ * wants to end it claims it by making it KVM_IRQFD_DYING under irqfds.lock, and
+ * only he goes on to irqfd_shutdown():
+ *  - KVM_IRQFD with DEASSIGN and the release of the VM do it themselves and
+ *    return when it is done, having waited for irqfds of their own VM only;
+ *  - the last close of the eventfd (EPOLLHUP) must not sleep and leaves it to
+ *    a work item.
+ * Whoever finds an irqfd dying that he wanted to end waits on irqfds.idle.
+ *
+ * Who is bound to what: bound[], all VMs' irqfds by eventfd, under bound_lock.
+ * An eventfd has one irqfd at most, since each consumes the event. The binding
+ * is undone before irqfd_shutdown()'s caller is told, so that the next one can
+ * bind.
+ *
+ * An event calls irqfd_wakeup() under the eventfd's wait-queue lock, which is
+ * all that keeps the irqfd alive there: shutting down takes it off that queue
+ * first, under the same lock, then waits for the injection that may have been
+ * left to a work item, and only then frees anything. No grace period is needed
+ * for this.
+ *
+ * Routes. irq_entry is a copy of the GSI's route, written under irqfds.lock
+ * with irq_entry_sc, read under irq_entry_sc alone. An irqfd stays on
+ * irqfds.items, where a change of routes finds it, until its last event is
+ * over, so there is no such thing as a stale copy. KVM_SET_GSI_ROUTING waits
+ * for readers of kvm->irq_srcu after the change, and each injection is inside
+ * one from before it reads the route to after it has been delivered: so none is
+ * delivered by the old route after that ioctl has returned.
+ *
+ * Locks, outermost first: the eventfd's wait-queue lock, bound_lock,
+ * irqfds.lock. The first and the last may be taken in interrupts.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/hashtable.h>
+#include <linux/kvm.h>
+#include <linux/kvm_host.h>
+#include <linux/kvm_irqfd.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "irqfd.h"
+
+/* Some thousand irqfds make a large host; 1024 heads keep the chains short. */
+static DEFINE_HASHTABLE(bound, 10);
+static DEFINE_SPINLOCK(bound_lock);
+
+static struct workqueue_struct *irqfd_cleanup_wq;
+
+bool __weak kvm_arch_irqfd_allowed(struct kvm *kvm, struct kvm_irqfd *args)
+{
+	return true;
+}
+
+int __weak kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *irq,
+				     struct kvm *kvm, int irq_source_id,
+				     int level, bool line_status)
+{
+	return -EWOULDBLOCK;
+}
+
+#if IS_ENABLED(CONFIG_HAVE_KVM_IRQ_BYPASS)
+void __weak kvm_arch_irq_bypass_stop(struct irq_bypass_consumer *cons)
+{
+}
+
+void __weak kvm_arch_irq_bypass_start(struct irq_bypass_consumer *cons)
+{
+}
+
+int __weak kvm_arch_update_irqfd_routing(struct kvm *kvm, unsigned int host_irq,
+					 u32 guest_irq, bool set)
+{
+	return 0;
+}
+
+bool __weak
+kvm_arch_irqfd_route_changed(struct kvm_kernel_irq_routing_entry *old,
+			     struct kvm_kernel_irq_routing_entry *new)
+{
+	return true;
+}
+
+static void irqfd_bypass_register(struct kvm_kernel_irqfd *irqfd)
+{
+	struct irq_bypass_consumer *consumer = &irqfd->consumer;
+	int ret;
+
+	if (!kvm_arch_has_irq_bypass())
+		return;
+
+	consumer->token = irqfd->eventfd;
+	consumer->add_producer = kvm_arch_irq_bypass_add_producer;
+	consumer->del_producer = kvm_arch_irq_bypass_del_producer;
+	consumer->stop = kvm_arch_irq_bypass_stop;
+	consumer->start = kvm_arch_irq_bypass_start;
+
+	/* Without a bypass interrupts take the way through the eventfd. */
+	ret = irq_bypass_register_consumer(consumer);
+	if (ret)
+		pr_info_ratelimited("irqfd for GSI %d goes without irq bypass: %d\n",
+				    irqfd->gsi, ret);
+}
+
+static void irqfd_bypass_unregister(struct kvm_kernel_irqfd *irqfd)
+{
+	irq_bypass_unregister_consumer(&irqfd->consumer);
+}
+
+static void irqfd_bypass_reroute(struct kvm_kernel_irqfd *irqfd,
+				 struct kvm_kernel_irq_routing_entry *old)
+{
+	int ret;
+
+	if (!irqfd->producer ||
+	    !kvm_arch_irqfd_route_changed(old, &irqfd->irq_entry))
+		return;
+
+	ret = kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
+					    irqfd->gsi, 1);
+	if (ret)
+		pr_warn_ratelimited("host irq %d does not follow GSI %d: %d\n",
+				    irqfd->producer->irq, irqfd->gsi, ret);
+}
+#else
+static void irqfd_bypass_register(struct kvm_kernel_irqfd *irqfd)
+{
+}
+
+static void irqfd_bypass_unregister(struct kvm_kernel_irqfd *irqfd)
+{
+}
+
+static void irqfd_bypass_reroute(struct kvm_kernel_irqfd *irqfd,
+				 struct kvm_kernel_irq_routing_entry *old)
+{
+}
+#endif
+
+static void irqfd_inject(struct work_struct *work)
+{
+	struct kvm_kernel_irqfd *irqfd =
+		container_of(work, struct kvm_kernel_irqfd, inject);
+	struct kvm *kvm = irqfd->kvm;
+	int idx;
+
+	/* kvm_set_irq() lets go of the routes before it delivers; do not. */
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	if (irqfd->resampler) {
+		kvm_set_irq(kvm, KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID, irqfd->gsi,
+			    1, false);
+	} else {
+		kvm_set_irq(kvm, KVM_USERSPACE_IRQ_SOURCE_ID, irqfd->gsi, 1,
+			    false);
+		kvm_set_irq(kvm, KVM_USERSPACE_IRQ_SOURCE_ID, irqfd->gsi, 0,
+			    false);
+	}
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+}
+
+/* Takes an irqfd for its end, if nobody else has. */
+static bool irqfd_claim(struct kvm_kernel_irqfd *irqfd)
+{
+	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
+
+	if (irqfd->state != KVM_IRQFD_ACTIVE)
+		return false;
+	irqfd->state = KVM_IRQFD_DYING;
+	return true;
+}
+
+static void irqfd_signalled(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry entry;
+	struct kvm *kvm = irqfd->kvm;
+	unsigned int seq;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	do {
+		/* Pairs with the write section in irqfd_update(). */
+		seq = read_seqcount_begin(&irqfd->irq_entry_sc);
+		entry = irqfd->irq_entry;
+	} while (read_seqcount_retry(&irqfd->irq_entry_sc, seq));
+
+	if (kvm_arch_set_irq_inatomic(&entry, kvm, KVM_USERSPACE_IRQ_SOURCE_ID,
+				      1, false) == -EWOULDBLOCK)
+		schedule_work(&irqfd->inject);
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+}
+
+/* Runs under the eventfd's wait-queue lock, with interrupts disabled. */
+static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
+			void *key)
+{
+	struct kvm_kernel_irqfd *irqfd =
+		container_of(wait, struct kvm_kernel_irqfd, wait);
+	struct kvm *kvm = irqfd->kvm;
+	__poll_t flags = key_to_poll(key);
+	unsigned long irqflags;
+	int consumed = 0;
+	u64 cnt;
+
+	if (flags & EPOLLIN) {
+		eventfd_ctx_do_read(irqfd->eventfd, &cnt);
+		irqfd_signalled(irqfd);
+		consumed = 1;
+	}
+
+	if (flags & EPOLLHUP) {
+		spin_lock_irqsave(&kvm->irqfds.lock, irqflags);
+		if (irqfd_claim(irqfd))
+			queue_work(irqfd_cleanup_wq, &irqfd->shutdown);
+		spin_unlock_irqrestore(&kvm->irqfds.lock, irqflags);
+	}
+
+	return consumed;
+}
+
+/*
+ * Ends an irqfd that the caller has claimed. On return no interrupt comes from
+ * it any more, its eventfd can be bound again, and it is gone.
+ */
+static void irqfd_shutdown(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm *kvm = irqfd->kvm;
+	u64 cnt;
+
+	/* No event after this one. */
+	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &cnt);
+	/* No injection after this one. */
+	flush_work(&irqfd->inject);
+
+	irqfd_bypass_unregister(irqfd);
+	if (irqfd->resampler) {
+		kvm_irqfd_resample_detach(irqfd);
+		eventfd_ctx_put(irqfd->resamplefd);
+	}
+
+	spin_lock(&bound_lock);
+	hash_del(&irqfd->node);
+	spin_unlock(&bound_lock);
+	eventfd_ctx_put(irqfd->eventfd);
+
+	/*
+	 * Last of all, and with the wake-up inside the lock: whoever waits for
+	 * this in the VM's release takes the lock before he goes on to free it.
+	 */
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_del(&irqfd->list);
+	kvm->irqfds.nr--;
+	wake_up_all(&kvm->irqfds.idle);
+	spin_unlock_irq(&kvm->irqfds.lock);
+
+	kfree(irqfd);
+}
+
+static void irqfd_shutdown_work(struct work_struct *work)
+{
+	irqfd_shutdown(container_of(work, struct kvm_kernel_irqfd, shutdown));
+}
+
+static struct kvm_kernel_irqfd *bound_find(struct eventfd_ctx *eventfd)
+{
+	struct kvm_kernel_irqfd *irqfd;
+
+	lockdep_assert_held(&bound_lock);
+
+	hash_for_each_possible(bound, irqfd, node, (unsigned long)eventfd) {
+		if (irqfd->eventfd == eventfd)
+			return irqfd;
+	}
+	return NULL;
+}
+
+/* Binds an irqfd to its eventfd, if that has none yet in any VM. */
+static int irqfd_bind(struct kvm_kernel_irqfd *irqfd)
+{
+	int ret = 0;
+
+	spin_lock(&bound_lock);
+	if (bound_find(irqfd->eventfd))
+		ret = -EBUSY;
+	else
+		hash_add(bound, &irqfd->node, (unsigned long)irqfd->eventfd);
+	spin_unlock(&bound_lock);
+	return ret;
+}
+
+static void irqfd_unbind(struct kvm_kernel_irqfd *irqfd)
+{
+	spin_lock(&bound_lock);
+	hash_del(&irqfd->node);
+	spin_unlock(&bound_lock);
+}
+
+static void irqfd_update(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry entries[KVM_NR_IRQCHIPS];
+	struct kvm *kvm = irqfd->kvm;
+	int n;
+
+	lockdep_assert_held(&kvm->irqfds.lock);
+
+	n = kvm_irq_map_gsi(kvm, entries, irqfd->gsi);
+
+	/* Pairs with the read section in irqfd_signalled(). */
+	write_seqcount_begin(&irqfd->irq_entry_sc);
+	if (n == 1)
+		irqfd->irq_entry = entries[0];
+	else
+		irqfd->irq_entry.type = 0;
+	write_seqcount_end(&irqfd->irq_entry_sc);
+}
+
+struct irqfd_poll {
+	poll_table table;
+	struct kvm_kernel_irqfd *irqfd;
+	wait_queue_head_t *wqh;
+};
+
+static void irqfd_poll_queue(struct file *file, wait_queue_head_t *wqh,
+			     poll_table *table)
+{
+	struct irqfd_poll *poll = container_of(table, struct irqfd_poll, table);
+
+	poll->wqh = wqh;
+	add_wait_queue_priority(wqh, &poll->irqfd->wait);
+}
+
+/* Hooks a new irqfd into its eventfd and delivers what is pending there. */
+static void irqfd_hook(struct kvm_kernel_irqfd *irqfd, struct file *file)
+{
+	struct irqfd_poll poll = { .irqfd = irqfd };
+	u64 cnt;
+
+	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
+	init_poll_funcptr(&poll.table, irqfd_poll_queue);
+	vfs_poll(file, &poll.table);
+
+	/*
+	 * What was signalled before the hook nobody has consumed. Under the
+	 * lock it is either still there, or irqfd_wakeup() has had it.
+	 */
+	spin_lock_irq(&poll.wqh->lock);
+	eventfd_ctx_do_read(irqfd->eventfd, &cnt);
+	if (cnt)
+		schedule_work(&irqfd->inject);
+	spin_unlock_irq(&poll.wqh->lock);
+}
+
+/**
+ * kvm_irqfd_assign - make an irqfd
+ * @kvm: the VM
+ * @args: the arguments of KVM_IRQFD, its flags checked by kvm_irqfd()
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EAGAIN if the interrupt controller is not ready yet; -EINVAL if
+ * there is none that takes @args or an fd is no eventfd; -EBADF if an fd is not
+ * open; -EBUSY if the eventfd has an irqfd in this or another VM; -ENOMEM.
+ * After an error nothing has changed.
+ */
+int kvm_irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
+{
+	struct kvm_kernel_irqfd *irqfd;
+	int ret, idx;
+	struct fd f;
+
+	if (!kvm_arch_intc_initialized(kvm))
+		return -EAGAIN;
+	if (!kvm_arch_irqfd_allowed(kvm, args))
+		return -EINVAL;
+
+	irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
+	if (!irqfd)
+		return -ENOMEM;
+
+	irqfd->kvm = kvm;
+	irqfd->gsi = args->gsi;
+	irqfd->state = KVM_IRQFD_NEW;
+	INIT_WORK(&irqfd->inject, irqfd_inject);
+	INIT_WORK(&irqfd->shutdown, irqfd_shutdown_work);
+	seqcount_spinlock_init(&irqfd->irq_entry_sc, &kvm->irqfds.lock);
+
+	f = fdget(args->fd);
+	if (!fd_file(f)) {
+		ret = -EBADF;
+		goto free;
+	}
+	irqfd->eventfd = eventfd_ctx_fileget(fd_file(f));
+	if (IS_ERR(irqfd->eventfd)) {
+		ret = PTR_ERR(irqfd->eventfd);
+		goto put_file;
+	}
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
+		irqfd->resamplefd = eventfd_ctx_fdget(args->resamplefd);
+		if (IS_ERR(irqfd->resamplefd)) {
+			ret = PTR_ERR(irqfd->resamplefd);
+			goto put_eventfd;
+		}
+	}
+
+	ret = irqfd_bind(irqfd);
+	if (ret)
+		goto put_resamplefd;
+	if (irqfd->resamplefd) {
+		ret = kvm_irqfd_resample_attach(irqfd);
+		if (ret)
+			goto unbind;
+	}
+
+	/* From here on changes of routes reach it; then let events in. */
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	spin_lock_irq(&kvm->irqfds.lock);
+	irqfd_update(irqfd);
+	list_add_tail(&irqfd->list, &kvm->irqfds.items);
+	kvm->irqfds.nr++;
+	spin_unlock_irq(&kvm->irqfds.lock);
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+
+	irqfd_hook(irqfd, fd_file(f));
+	irqfd_bypass_register(irqfd);
+
+	/* Whoever sees it active may end it at once: it must be whole. */
+	spin_lock_irq(&kvm->irqfds.lock);
+	irqfd->state = KVM_IRQFD_ACTIVE;
+	spin_unlock_irq(&kvm->irqfds.lock);
+
+	/* Not before: the last close of the file must find it active. */
+	fdput(f);
+	return 0;
+
+unbind:
+	irqfd_unbind(irqfd);
+put_resamplefd:
+	if (irqfd->resamplefd)
+		eventfd_ctx_put(irqfd->resamplefd);
+put_eventfd:
+	eventfd_ctx_put(irqfd->eventfd);
+put_file:
+	fdput(f);
+free:
+	kfree(irqfd);
+	return ret;
+}
+
+/* This VM's irqfd of an eventfd and GSI, if it is or can be claimed. */
+static struct kvm_kernel_irqfd *irqfd_get_claim(struct kvm *kvm,
+						struct eventfd_ctx *eventfd,
+						int gsi, bool *dying)
+{
+	struct kvm_kernel_irqfd *irqfd;
+
+	*dying = false;
+	spin_lock(&bound_lock);
+	irqfd = bound_find(eventfd);
+	if (irqfd && irqfd->kvm == kvm && irqfd->gsi == gsi) {
+		spin_lock_irq(&kvm->irqfds.lock);
+		*dying = irqfd->state == KVM_IRQFD_DYING;
+		if (!irqfd_claim(irqfd))
+			irqfd = NULL;
+		spin_unlock_irq(&kvm->irqfds.lock);
+	} else {
+		irqfd = NULL;
+	}
+	spin_unlock(&bound_lock);
+	return irqfd;
+}
+
+/**
+ * kvm_irqfd_deassign - end the irqfd of an eventfd and GSI
+ * @kvm: the VM
+ * @args: the arguments of KVM_IRQFD
+ *
+ * When it has returned, no interrupt comes from that irqfd any more, whoever
+ * ended it.
+ *
+ * Context: process context, may sleep.
+ * Return: 0, also if there is none; -EBADF or -EINVAL if args->fd is not open
+ * or no eventfd.
+ */
+int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
+{
+	struct kvm_kernel_irqfd *irqfd;
+	struct eventfd_ctx *eventfd;
+	bool dying;
+
+	eventfd = eventfd_ctx_fdget(args->fd);
+	if (IS_ERR(eventfd))
+		return PTR_ERR(eventfd);
+
+	wait_event(kvm->irqfds.idle,
+		   (irqfd = irqfd_get_claim(kvm, eventfd, args->gsi, &dying)) ||
+		   !dying);
+	if (irqfd)
+		irqfd_shutdown(irqfd);
+
+	eventfd_ctx_put(eventfd);
+	return 0;
+}
+
+/**
+ * kvm_irqfd_release - end all irqfds of a VM
+ * @kvm: the VM, its file being released
+ *
+ * On return there is no irqfd of @kvm left, and no work on one.
+ *
+ * Context: process context, may sleep.
+ */
+void kvm_irqfd_release(struct kvm *kvm)
+{
+	struct kvm_kernel_irqfd *irqfd;
+	bool claimed;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	do {
+		claimed = false;
+		list_for_each_entry(irqfd, &kvm->irqfds.items, list) {
+			claimed = irqfd_claim(irqfd);
+			if (claimed)
+				break;
+		}
+		if (claimed) {
+			spin_unlock_irq(&kvm->irqfds.lock);
+			irqfd_shutdown(irqfd);
+			spin_lock_irq(&kvm->irqfds.lock);
+		}
+	} while (claimed);
+
+	/* Those that others have claimed. */
+	wait_event_lock_irq(kvm->irqfds.idle, !kvm->irqfds.nr, kvm->irqfds.lock);
+	spin_unlock_irq(&kvm->irqfds.lock);
+}
+
+/**
+ * kvm_irq_routing_update - let irqfds follow a change of routes
+ * @kvm: the VM, with its new routes in place
+ *
+ * The caller waits for a grace period of kvm->irq_srcu afterwards.
+ *
+ * Context: kvm->irq_lock.
+ */
+void kvm_irq_routing_update(struct kvm *kvm)
+{
+	struct kvm_kernel_irq_routing_entry old;
+	struct kvm_kernel_irqfd *irqfd;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_for_each_entry(irqfd, &kvm->irqfds.items, list) {
+		old = irqfd->irq_entry;
+		irqfd_update(irqfd);
+		irqfd_bypass_reroute(irqfd, &old);
+	}
+	spin_unlock_irq(&kvm->irqfds.lock);
+}
+
+/**
+ * kvm_irqfd_vm_init - make a new VM ready for irqfds
+ * @kvm: the VM
+ *
+ * Context: any; nobody else knows @kvm yet.
+ */
+void kvm_irqfd_vm_init(struct kvm *kvm)
+{
+	spin_lock_init(&kvm->irqfds.lock);
+	INIT_LIST_HEAD(&kvm->irqfds.items);
+	INIT_LIST_HEAD(&kvm->irqfds.resampler_list);
+	mutex_init(&kvm->irqfds.resampler_lock);
+	INIT_LIST_HEAD(&kvm->irqfds.retiring);
+	init_waitqueue_head(&kvm->irqfds.idle);
+	kvm->irqfds.nr = 0;
+}
+
+/**
+ * kvm_irqfd_init - get ready when the module is loaded
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int kvm_irqfd_init(void)
+{
+	irqfd_cleanup_wq = alloc_workqueue("kvm-irqfd-cleanup", WQ_UNBOUND, 0);
+	return irqfd_cleanup_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * kvm_irqfd_exit - clean up when the module is unloaded
+ *
+ * Context: process context, may sleep; no VM left.
+ */
+void kvm_irqfd_exit(void)
+{
+	destroy_workqueue(irqfd_cleanup_wq);
+}
