@@ -257,7 +257,7 @@ static inline void guest_arch_op(const struct guest_op *op) { }
 #endif
 
 /* Does what guest_op asks for, says so, and starts over. */
-static void guest_op_loop(void)
+static inline void guest_op_loop(void)
 {
 	for (;;) {
 		const struct guest_op *op = &guest_op;
