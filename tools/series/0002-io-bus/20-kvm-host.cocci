@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The bus's types and prototypes leave kvm_host.h for kvm_io_bus.h.
+
+// targets: include/linux/kvm_host.h
+@@
+identifier s = { kvm_io_range, kvm_io_bus };
+@@
+- struct s { ... };
+
+// targets: include/linux/kvm_host.h
+@@
+identifier s = { kvm_bus };
+@@
+- enum s { ... };
+
+// targets: include/linux/kvm_host.h
+@@
+type T;
+identifier f = { kvm_io_bus_write, kvm_io_bus_write_cookie, kvm_io_bus_read, kvm_io_bus_register_dev, kvm_io_bus_unregister_dev, kvm_io_bus_get_dev };
+parameter list P;
+@@
+- T f(P);
+
+// targets: include/linux/kvm_host.h
+@@
+identifier f = { kvm_get_bus };
+type T;
+parameter list P;
+@@
+- T f(P) { ... }
+
+// targets: include/linux/kvm_host.h
+@@
+@@
+- #define NR_IOBUS_DEVS 1000
+
+// targets: include/linux/kvm_host.h
+@@
+@@
+struct kvm {
+...
+- struct list_head ioeventfds;
+...
+};
+
+// targets: include/linux/kvm_host.h
+@@
+@@
+  #include <linux/kvm_dirty_ring.h>
++ #include <linux/kvm_io_bus.h>
