@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Operations, and the groups that measure them.
+ *
+ * An operation is one line of the result.  A group is what shares a setup: it
+ * runs if any of its operations is wanted, and gives each of them samples, a
+ * failure (a ring was lost, or one too many came) or a reason why it cannot
+ * be measured here.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+
+#include "vm.h"
+
+#define MAX_REPEAT	100
+#define MAX_KICKS	1000000
+#define MAX_OPS		24
+
+struct op {
+	char name[48];
+	char text[96];
+	bool wanted;
+	int samples;
+	/* Nanoseconds per operation. */
+	double sample[MAX_REPEAT];
+	char failure[160];
+	char skipped[96];
+};
+
+struct group {
+	void (*run)(struct group *group);
+	int arg[3];
+	int ops;
+	struct op op[MAX_OPS];
+	struct group *next;
+};
+
+struct options {
+	int repeat;
+	unsigned int kicks;
+	/* Descriptor of the module's device, or -1. */
+	int device;
+};
+
+extern struct options options;
+
+/* All groups there are, in the order to run them. */
+struct group *all_groups(void);
+
+u64 now(void);
+
+/* One sample of count operations in ns; the negative rounds are for warmth. */
+void op_sample(struct op *op, int round, u64 ns, unsigned int count);
+__printf(2, 3) void op_fail(struct op *op, const char *format, ...);
+__printf(2, 3) void op_skip(struct op *op, const char *format, ...);
+
+#endif /* BENCH_H */

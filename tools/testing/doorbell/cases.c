@@ -1,0 +1,1026 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The operations.  Every group does one round more than it has samples to
+ * take, and throws the first away.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "doorbell_ioctl.h"
+#include "guest.h"
+
+/* Long enough for any machine; then a ring counts as lost. */
+#define PATIENCE_MS	20000
+
+/* How many assigns and deassigns make one sample. */
+#define BATCH		8
+
+#define POOL		16
+#define SLOTS		10000
+#define MAX_IRQFDS	4096
+#define ZONE_KICKS	100
+
+static int new_eventfd(int flags)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | flags);
+
+	if (fd < 0)
+		die_errno("cannot create an eventfd");
+	return fd;
+}
+
+/* What an eventfd has counted since the last call. */
+static u64 take(int fd)
+{
+	u64 count;
+
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		return count;
+	if (errno != EAGAIN)
+		die_errno("cannot read an eventfd");
+	return 0;
+}
+
+static void give(int fd)
+{
+	u64 one = 1;
+
+	if (write(fd, &one, sizeof(one)) != sizeof(one))
+		die_errno("cannot write an eventfd");
+}
+
+/* Wait for an eventfd to be signalled, and take the count. */
+static bool wait_for(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, PATIENCE_MS) == 1 && take(fd);
+}
+
+static void check_count(struct op *op, const char *what, u64 count,
+			u64 expected)
+{
+	if (count != expected)
+		op_fail(op, "%s counted %llu rings instead of %llu", what,
+			count, expected);
+}
+
+/* Have the guest ring, with no exit before it is through. */
+static bool guest_rings(struct op *op, struct vm *vm,
+			const struct kick *kick, unsigned int count, u64 *ns)
+{
+	u64 start;
+	bool done;
+
+	vm_prepare_kicks(vm, kick, count);
+	start = now();
+	done = vm_run(vm);
+	*ns = now() - start;
+	if (!done)
+		op_fail(op, "instead of a ring came %s", vm_exit_text(vm));
+	return done;
+}
+
+/*
+ * A pool of eventfds, shared out in turn, so that a thousand doorbells need
+ * few descriptors and a ring at the wrong door is still noticed.
+ */
+struct pool {
+	int fd[POOL];
+};
+
+static void pool_open(struct pool *pool)
+{
+	int i;
+
+	for (i = 0; i < POOL; i++)
+		pool->fd[i] = new_eventfd(EFD_NONBLOCK);
+}
+
+static void pool_close(struct pool *pool)
+{
+	int i;
+
+	for (i = 0; i < POOL; i++)
+		close(pool->fd[i]);
+}
+
+static int pool_fd(const struct pool *pool, int index)
+{
+	return pool->fd[index % POOL];
+}
+
+/* The door with this index, or none if it is negative, rang count times. */
+static void pool_check(struct op *op, const struct pool *pool, int index,
+		       u64 count)
+{
+	int i;
+
+	for (i = 0; i < POOL; i++) {
+		if (index >= 0 && i == index % POOL)
+			check_count(op, "the doorbell", take(pool->fd[i]),
+				    count);
+		else
+			check_count(op, "another doorbell", take(pool->fd[i]),
+				    0);
+	}
+}
+
+/* One kick and who takes it */
+
+enum consumer { NOBODY, MODULE, READER, POLLER, USERSPACE, RELAY };
+
+struct reader {
+	pthread_t thread;
+	enum consumer kind;
+	int doorbell;
+	int done;
+	atomic_ulong seen;
+	atomic_ulong target;
+	atomic_bool stop;
+};
+
+static void *reader_thread(void *arg)
+{
+	struct reader *reader = arg;
+	struct pollfd pollfd = { .fd = reader->doorbell, .events = POLLIN };
+	unsigned long before, seen;
+	u64 count;
+
+	while (!atomic_load(&reader->stop)) {
+		if (reader->kind == POLLER)
+			poll(&pollfd, 1, -1);
+		if (read(reader->doorbell, &count, sizeof(count)) !=
+		    sizeof(count))
+			continue;
+		before = atomic_fetch_add(&reader->seen, count);
+		seen = before + count;
+		if (before < atomic_load(&reader->target) &&
+		    seen >= atomic_load(&reader->target))
+			give(reader->done);
+	}
+	return NULL;
+}
+
+static void reader_start(struct reader *reader, enum consumer kind,
+			 int doorbell)
+{
+	reader->kind = kind;
+	reader->doorbell = doorbell;
+	reader->done = new_eventfd(EFD_NONBLOCK);
+	atomic_init(&reader->seen, 0);
+	atomic_init(&reader->target, 0);
+	atomic_init(&reader->stop, false);
+	if (pthread_create(&reader->thread, NULL, reader_thread, reader))
+		die("cannot start a thread");
+}
+
+/* Stops the thread with one more ring; returns all it has seen but that. */
+static u64 reader_stop(struct reader *reader)
+{
+	atomic_store(&reader->target, 0);
+	atomic_store(&reader->stop, true);
+	give(reader->doorbell);
+	pthread_join(reader->thread, NULL);
+	close(reader->done);
+	return atomic_load(&reader->seen) - 1;
+}
+
+static void run_exits(struct op *op, const struct kick *kick, bool relay)
+{
+	u64 before = 0, after = 0, start, ns;
+	unsigned int count = options.kicks, seen;
+	struct vm vm;
+	int round;
+
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	for (round = -1; round < options.repeat; round++) {
+		if (relay)
+			ioctl(options.device, DOORBELL_COUNT, &before);
+		vm_prepare_kicks(&vm, kick, count);
+		start = now();
+		for (seen = 0; !vm_run(&vm); seen++) {
+			if (!vm_exit_is(&vm, kick))
+				break;
+			if (relay)
+				ioctl(options.device, DOORBELL_RING);
+		}
+		ns = now() - start;
+		check_count(op, "userspace", seen, count);
+		if (relay) {
+			ioctl(options.device, DOORBELL_COUNT, &after);
+			check_count(op, "the module", after - before, count);
+		}
+		if (op->failure[0])
+			break;
+		op_sample(op, round, ns, count);
+	}
+	vm_destroy(&vm);
+}
+
+static void run_rings(struct op *op, const struct kick *kick,
+		      enum match match, enum consumer consumer)
+{
+	int fd = new_eventfd(consumer == READER ? 0 : EFD_NONBLOCK);
+	unsigned int count = options.kicks;
+	u64 before = 0, after = 0, start, ns, total = 0;
+	struct reader reader;
+	struct vm vm;
+	int round;
+
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	vm_doorbell(&vm, kick, match, fd, true);
+	if (consumer == MODULE && ioctl(options.device, DOORBELL_BIND, fd))
+		die_errno("cannot bind an eventfd to the module");
+	if (consumer == READER || consumer == POLLER)
+		reader_start(&reader, consumer, fd);
+
+	for (round = -1; round < options.repeat; round++) {
+		switch (consumer) {
+		case MODULE:
+			ioctl(options.device, DOORBELL_COUNT, &before);
+			if (!guest_rings(op, &vm, kick, count, &ns))
+				break;
+			ioctl(options.device, DOORBELL_COUNT, &after);
+			check_count(op, "the module", after - before, count);
+			break;
+		case READER:
+		case POLLER:
+			total += count;
+			atomic_store(&reader.target, total);
+			start = now();
+			if (!guest_rings(op, &vm, kick, count, &ns))
+				break;
+			if (!wait_for(reader.done))
+				check_count(op, "the reader",
+					    atomic_load(&reader.seen), total);
+			ns = now() - start;
+			break;
+		default:
+			if (!guest_rings(op, &vm, kick, count, &ns))
+				break;
+			check_count(op, "the eventfd", take(fd), count);
+		}
+		if (op->failure[0])
+			break;
+		op_sample(op, round, ns, count);
+	}
+
+	if (consumer == READER || consumer == POLLER)
+		check_count(op, "the reader", reader_stop(&reader), total);
+	if (consumer == MODULE && ioctl(options.device, DOORBELL_UNBIND))
+		die_errno("cannot unbind an eventfd from the module");
+	vm_destroy(&vm);
+	close(fd);
+}
+
+/* arg: whether PIO, enum match, enum consumer */
+static void run_kick(struct group *group)
+{
+	enum consumer consumer = group->arg[2];
+	struct op *op = &group->op[0];
+	struct kick kick = {
+		.pio = group->arg[0],
+		.size = group->arg[0] ? 2 : 4,
+		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
+		.data = 1,
+	};
+
+	if ((consumer == MODULE || consumer == RELAY) && options.device < 0)
+		op_skip(op, "the doorbell module is not loaded");
+	else if (group->arg[1] == ANY_LENGTH &&
+		 !kvm_capability(KVM_CAP_IOEVENTFD_ANY_LENGTH))
+		op_skip(op, "this KVM has no doorbells of any length");
+	else if (consumer == USERSPACE || consumer == RELAY)
+		run_exits(op, &kick, consumer == RELAY);
+	else
+		run_rings(op, &kick, group->arg[1], consumer);
+}
+
+/* arg: size in bytes; a wildcard of that length over MMIO */
+static void run_size(struct group *group)
+{
+	struct kick kick = {
+		.size = group->arg[0],
+		.addr = MMIO_BASE,
+		.data = 0x0123456789abcdefULL >> (64 - 8 * group->arg[0]),
+	};
+
+	run_rings(&group->op[0], &kick, DATAMATCH, NOBODY);
+}
+
+/* arg: whether PIO, number of doorbells; the last one registered is hit */
+static void run_same(struct group *group)
+{
+	struct kick kick = {
+		.pio = group->arg[0],
+		.size = group->arg[0] ? 2 : 4,
+		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
+	};
+	struct op *op = &group->op[0];
+	int n = group->arg[1], round;
+	struct pool pool;
+	struct vm vm;
+	u64 ns;
+
+	pool_open(&pool);
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	for (kick.data = 0; kick.data < (u64)n; kick.data++)
+		vm_doorbell(&vm, &kick, DATAMATCH, pool_fd(&pool, kick.data),
+			    true);
+
+	kick.data = n - 1;
+	for (round = -1; round < options.repeat; round++) {
+		if (!guest_rings(op, &vm, &kick, options.kicks, &ns))
+			break;
+		pool_check(op, &pool, n - 1, options.kicks);
+		op_sample(op, round, ns, options.kicks);
+	}
+	vm_destroy(&vm);
+	pool_close(&pool);
+}
+
+/* arg: whether PIO, number of doorbells next to the byte that is written */
+static void run_miss(struct group *group)
+{
+	struct kick kick = {
+		.pio = group->arg[0],
+		.size = 1,
+		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
+	};
+	struct op *op = &group->op[0];
+	unsigned int seen;
+	u64 start, ns;
+	struct pool pool;
+	struct vm vm;
+	int round;
+
+	pool_open(&pool);
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	for (; kick.data < (u64)group->arg[1]; kick.data++)
+		vm_doorbell(&vm, &kick, DATAMATCH, pool_fd(&pool, kick.data),
+			    true);
+
+	kick.addr++;
+	kick.data = 0;
+	for (round = -1; round < options.repeat; round++) {
+		vm_prepare_kicks(&vm, &kick, options.kicks);
+		start = now();
+		for (seen = 0; !vm_run(&vm); seen++)
+			if (!vm_exit_is(&vm, &kick))
+				break;
+		ns = now() - start;
+		check_count(op, "userspace", seen, options.kicks);
+		pool_check(op, &pool, -1, 0);
+		if (op->failure[0])
+			break;
+		op_sample(op, round, ns, options.kicks);
+	}
+	vm_destroy(&vm);
+	pool_close(&pool);
+}
+
+/* Many doorbells, in one of three shapes */
+
+enum shape { ASCENDING, SCATTERED, DATA, SHAPES };
+
+static const char * const shape_name[SHAPES] = {
+	[ASCENDING]	= "ascending",
+	[SCATTERED]	= "scattered",
+	[DATA]		= "data",
+};
+
+static const int stages[] = { 16, 256, 1000, 4096, 10000 };
+
+#define STAGES	((int)ARRAY_SIZE(stages))
+
+/* Where the n-th of SCATTERED goes, in units of two words. */
+static int scattered_slot(int index)
+{
+	static int slot[SLOTS];
+	u32 random = 2009;
+	int i, other, swap;
+
+	if (!slot[0] && !slot[1]) {
+		for (i = 0; i < SLOTS; i++)
+			slot[i] = i;
+		for (i = SLOTS - 1; i > 0; i--) {
+			random = random * 1664525 + 1013904223;
+			other = (random >> 8) % (i + 1);
+			swap = slot[i];
+			slot[i] = slot[other];
+			slot[other] = swap;
+		}
+	}
+	return slot[index];
+}
+
+static enum match shape_match(enum shape kind)
+{
+	return kind == DATA ? DATAMATCH : WILDCARD;
+}
+
+static struct kick shape_kick(enum shape kind, int index)
+{
+	struct kick kick = { .size = 4, .addr = MMIO_BASE };
+
+	if (kind == ASCENDING)
+		kick.addr += 8 * index;
+	else if (kind == SCATTERED)
+		kick.addr += 8 * scattered_slot(index);
+	else
+		kick.data = index;
+	return kick;
+}
+
+/* One more when there are n already; for SCATTERED it is in between them. */
+static struct kick shape_extra(enum shape kind, int n, int extra)
+{
+	struct kick kick;
+
+	if (kind != SCATTERED)
+		return shape_kick(kind, n + extra);
+	kick = shape_kick(kind, (extra * 7919) % n);
+	kick.addr += 4;
+	return kick;
+}
+
+struct stage {
+	struct op *spread, *assign, *deassign;
+};
+
+/* What a row of the group's operations is for, by its place. */
+static struct stage stage_ops(struct group *group, int stage)
+{
+	return (struct stage) {
+		.spread = &group->op[3 * stage],
+		.assign = &group->op[3 * stage + 1],
+		.deassign = &group->op[3 * stage + 2],
+	};
+}
+
+static bool is_wanted(const struct op *op)
+{
+	return op->name[0] && op->wanted;
+}
+
+static void measure_assign(struct vm *vm, enum shape kind, int n, int fd,
+			   struct stage *stage)
+{
+	u64 start, middle, end;
+	struct kick extra[BATCH];
+	int round, i;
+
+	for (i = 0; i < BATCH; i++)
+		extra[i] = shape_extra(kind, n, i);
+
+	for (round = -1; round < options.repeat; round++) {
+		start = now();
+		for (i = 0; i < BATCH; i++)
+			vm_doorbell(vm, &extra[i], shape_match(kind), fd,
+				    true);
+		middle = now();
+		for (i = 0; i < BATCH; i++)
+			vm_doorbell(vm, &extra[i], shape_match(kind), fd,
+				    false);
+		end = now();
+		op_sample(stage->assign, round, middle - start, BATCH);
+		op_sample(stage->deassign, round, end - middle, BATCH);
+	}
+}
+
+/* Ring at the first address, the last, and one in between. */
+static void measure_spread(struct vm *vm, enum shape kind, int n,
+			   const struct pool *pool, struct op *op)
+{
+	const int door[] = { 0, n * 2 / 3, n - 1 };
+	unsigned int count = (options.kicks + 2) / 3;
+	u64 sum, ns;
+	int round, i;
+
+	for (round = -1; round < options.repeat; round++) {
+		for (sum = 0, i = 0; i < 3; i++) {
+			struct kick kick = shape_kick(kind, door[i]);
+
+			if (!guest_rings(op, vm, &kick, count, &ns))
+				return;
+			pool_check(op, pool, door[i], count);
+			sum += ns;
+		}
+		op_sample(op, round, sum, 3 * count);
+	}
+}
+
+/*
+ * arg: enum shape.  One VM that fills up, measured at each stage; so that a
+ * bus which takes long to fill is filled but once.
+ */
+static void run_stages(struct group *group)
+{
+	struct op *fill = &group->op[3 * STAGES];
+	enum shape kind = group->arg[0];
+	u64 start, filling = 0;
+	int n = 0, last = -1, i;
+	struct stage stage;
+	struct pool pool;
+	struct vm vm;
+
+	for (i = 0; i < STAGES; i++) {
+		stage = stage_ops(group, i);
+		if (is_wanted(stage.spread) || is_wanted(stage.assign) ||
+		    is_wanted(stage.deassign) || is_wanted(fill))
+			last = i;
+	}
+
+	pool_open(&pool);
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	for (i = 0; i <= last; i++) {
+		start = now();
+		for (; n < stages[i]; n++) {
+			struct kick kick = shape_kick(kind, n);
+
+			vm_doorbell(&vm, &kick, shape_match(kind),
+				    pool_fd(&pool, n), true);
+		}
+		filling += now() - start;
+
+		stage = stage_ops(group, i);
+		if (is_wanted(stage.spread))
+			measure_spread(&vm, kind, n, &pool, stage.spread);
+		if (is_wanted(stage.assign) || is_wanted(stage.deassign))
+			measure_assign(&vm, kind, n, pool.fd[0], &stage);
+	}
+	op_sample(fill, 0, filling, n);
+	pool_check(fill, &pool, -1, 0);
+	vm_destroy(&vm);
+	pool_close(&pool);
+}
+
+/* arg: number of doorbells; fresh VMs, without a vCPU */
+static void run_teardown(struct group *group)
+{
+	int fd = new_eventfd(EFD_NONBLOCK), round, i;
+	struct op *op = &group->op[0];
+	u64 start;
+	struct vm vm;
+
+	for (round = -1; round < options.repeat; round++) {
+		vm_create(&vm);
+		for (i = 0; i < group->arg[0]; i++) {
+			struct kick kick = shape_kick(ASCENDING, i);
+
+			vm_doorbell(&vm, &kick, WILDCARD, fd, true);
+		}
+		start = now();
+		close(vm.fd);
+		op_sample(op, round, now() - start, 1);
+		munmap(vm.memory, GUEST_MEMORY);
+	}
+	check_count(op, "the eventfd", take(fd), 0);
+	close(fd);
+}
+
+/*
+ * arg: number of doorbells assigned right before, in a fresh VM each time.
+ * With interrupt controllers, as a VM's first vCPU without an APIC has the
+ * kernel patch its own code, which takes far longer than all the rest.
+ */
+static void run_vcpu(struct group *group)
+{
+	bool irqchip = kvm_capability(KVM_CAP_IRQCHIP);
+	int fd = new_eventfd(EFD_NONBLOCK), round, i;
+	struct op *op = &group->op[0];
+	u64 start, end;
+	struct vm vm;
+
+	for (round = -1; round < options.repeat; round++) {
+		vm_create(&vm);
+		if (irqchip)
+			vm_create_irqchip(&vm);
+		for (i = 0; i < group->arg[0]; i++) {
+			struct kick kick = shape_kick(ASCENDING, i);
+
+			vm_doorbell(&vm, &kick, WILDCARD, fd, true);
+		}
+		start = now();
+		vm.vcpu = vm_bare_vcpu(&vm);
+		end = now();
+		if (vm.vcpu < 0)
+			die_errno("cannot create a vCPU");
+		op_sample(op, round, end - start, 1);
+		vm_destroy(&vm);
+	}
+	close(fd);
+}
+
+/* Eventfds the other way: interrupts */
+
+static bool irqfd_possible(struct op *op)
+{
+	if (kvm_capability(KVM_CAP_IRQCHIP) && kvm_capability(KVM_CAP_IRQFD) &&
+	    kvm_capability(KVM_CAP_IRQ_ROUTING))
+		return true;
+	op_skip(op, "this KVM has no irqfd");
+	return false;
+}
+
+static void measure_irqfds(struct vm *vm, int n, const int *fds,
+			   struct op *assign, struct op *deassign)
+{
+	u64 start, middle, sums[2];
+	int round, i;
+
+	for (round = -1; round < options.repeat; round++) {
+		sums[0] = 0;
+		sums[1] = 0;
+		for (i = 0; i < BATCH; i++) {
+			start = now();
+			vm_irqfd(vm, n % MAX_IRQFDS, fds[i], true);
+			middle = now();
+			vm_irqfd(vm, n % MAX_IRQFDS, fds[i], false);
+			sums[1] += now() - middle;
+			sums[0] += middle - start;
+		}
+		op_sample(assign, round, sums[0], BATCH);
+		op_sample(deassign, round, sums[1], BATCH);
+	}
+}
+
+/* Three stages with two operations each: assign, deassign */
+static void run_irqfds(struct group *group)
+{
+	static const int stage_irqfds[] = { 0, 16, MAX_IRQFDS };
+	static int fds[MAX_IRQFDS + BATCH];
+	int n = 0, stage, count, i;
+	struct vm vm;
+
+	if (!irqfd_possible(&group->op[0])) {
+		for (i = 1; i < group->ops; i++)
+			op_skip(&group->op[i], "%s", group->op[0].skipped);
+		return;
+	}
+
+	for (count = 0; count < MAX_IRQFDS + BATCH; count++) {
+		fds[count] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (fds[count] < 0)
+			break;
+	}
+
+	vm_create(&vm);
+	vm_create_irqchip(&vm);
+	vm_create_vcpu(&vm);
+	vm_set_msi_routes(&vm, MAX_IRQFDS);
+	for (stage = 0; stage < 3; stage++) {
+		struct op *op = &group->op[2 * stage];
+
+		if (count < stage_irqfds[stage] + BATCH) {
+			op_skip(&op[0], "only %d eventfds could be opened",
+				count);
+			op_skip(&op[1], "only %d eventfds could be opened",
+				count);
+			continue;
+		}
+		if (!op[0].wanted && !op[1].wanted)
+			continue;
+		for (; n < stage_irqfds[stage]; n++)
+			vm_irqfd(&vm, n, fds[n], true);
+		measure_irqfds(&vm, n, &fds[n], &op[0], &op[1]);
+	}
+	vm_destroy(&vm);
+	for (i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static void *vcpu_thread(void *arg)
+{
+	return vm_run(arg) ? NULL : arg;
+}
+
+/*
+ * The vCPU halts in the kernel; a write to the irqfd wakes it, its handler
+ * kicks, and that wakes the thread which wrote.
+ */
+static void run_round_trip(struct group *group)
+{
+	struct kick kick = { true, 2, PIO_BASE, 1 };
+	struct op *op = &group->op[0];
+	unsigned int i;
+	u64 start;
+	pthread_t thread;
+	int irq, doorbell, round;
+	struct vm vm;
+	void *lost;
+
+	if (!irqfd_possible(op))
+		return;
+
+	irq = new_eventfd(EFD_NONBLOCK);
+	doorbell = new_eventfd(EFD_NONBLOCK);
+	vm_create(&vm);
+	vm_create_irqchip(&vm);
+	vm_create_vcpu(&vm);
+	vm_set_msi_routes(&vm, 1);
+	vm_irqfd(&vm, 0, irq, true);
+	vm_doorbell(&vm, &kick, DATAMATCH, doorbell, true);
+	vm_prepare_idle(&vm, &kick);
+	if (pthread_create(&thread, NULL, vcpu_thread, &vm))
+		die("cannot start a thread");
+
+	for (round = -1; round < options.repeat; round++) {
+		start = now();
+		for (i = 0; i < options.kicks; i++) {
+			give(irq);
+			if (!wait_for(doorbell)) {
+				op_fail(op, "no ring came back for an interrupt");
+				goto out;
+			}
+		}
+		op_sample(op, round, now() - start, options.kicks);
+	}
+out:
+	vm_stop_idle(&vm);
+	give(irq);
+	if (op->failure[0]) {
+		/* The vCPU may never come back; the operations end here. */
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, &lost);
+	if (lost)
+		op_fail(op, "instead of a ring came %s", vm_exit_text(&vm));
+	/* The last interrupt is answered as well. */
+	check_count(op, "the doorbell", take(doorbell), 1);
+	vm_destroy(&vm);
+	close(irq);
+	close(doorbell);
+}
+
+/* Coalesced zones */
+
+static struct kvm_coalesced_mmio_ring *vm_ring(struct vm *vm)
+{
+	long page = sysconf(_SC_PAGESIZE);
+
+	return (void *)((char *)vm->run + vm->ring_page * page);
+}
+
+static void check_zone(struct op *op, struct vm *vm, const struct kick *kick,
+		       unsigned int expected)
+{
+	struct kvm_coalesced_mmio_ring *zone = vm_ring(vm);
+	unsigned int entries = 0;
+
+	for (; zone->first != zone->last; entries++) {
+		struct kvm_coalesced_mmio *entry =
+			&zone->coalesced_mmio[zone->first];
+
+		if (entry->phys_addr != kick->addr || entry->len != kick->size)
+			op_fail(op, "the zone holds a write to %#llx",
+				entry->phys_addr);
+		zone->first = (zone->first + 1) %
+			((sysconf(_SC_PAGESIZE) - sizeof(*zone)) /
+			 sizeof(zone->coalesced_mmio[0]));
+	}
+	check_count(op, "the zone", entries, expected);
+}
+
+/*
+ * Operations: the doorbell inside the zone, the zone below it, the zone above
+ * it.  arg: whether the doorbell was there before the zone.
+ */
+static void run_zone(struct group *group)
+{
+	struct kick doorbell = { false, 4, MMIO_BASE + 0x100, 1 };
+	struct kick kick;
+	int fd, round, i;
+	struct op *op;
+	struct vm vm;
+	u64 ns;
+
+	if (!kvm_capability(KVM_CAP_COALESCED_MMIO)) {
+		for (i = 0; i < group->ops; i++)
+			op_skip(&group->op[i], "this KVM has no coalesced zones");
+		return;
+	}
+
+	for (i = 0; i < group->ops; i++) {
+		op = &group->op[i];
+		if (!op->wanted)
+			continue;
+		kick = doorbell;
+		kick.addr += i == 1 ? -0x80 : i == 2 ? 0x80 : 0;
+
+		fd = new_eventfd(EFD_NONBLOCK);
+		vm_create(&vm);
+		vm_create_vcpu(&vm);
+		if (group->arg[0])
+			vm_doorbell(&vm, &doorbell, WILDCARD, fd, true);
+		vm_zone(&vm, MMIO_BASE, 0x1000);
+		if (!group->arg[0])
+			vm_doorbell(&vm, &doorbell, WILDCARD, fd, true);
+
+		for (round = -1; round < options.repeat; round++) {
+			if (!guest_rings(op, &vm, &kick, ZONE_KICKS, &ns))
+				break;
+			check_count(op, "the doorbell", take(fd),
+				    i ? 0 : ZONE_KICKS);
+			check_zone(op, &vm, &kick, i ? ZONE_KICKS : 0);
+			if (op->failure[0])
+				break;
+			op_sample(op, round, ns, ZONE_KICKS);
+		}
+		vm_destroy(&vm);
+		close(fd);
+	}
+}
+
+/* The table of all of them */
+
+static struct group *first, **tail = &first;
+
+static struct group *add_group(void (*run)(struct group *), int a, int b,
+			       int c)
+{
+	struct group *group = calloc(1, sizeof(*group));
+
+	if (!group)
+		die_errno("cannot allocate a group");
+	group->run = run;
+	group->arg[0] = a;
+	group->arg[1] = b;
+	group->arg[2] = c;
+	*tail = group;
+	tail = &group->next;
+	return group;
+}
+
+static __printf(3, 4) void add_op(struct group *group, const char *text,
+				  const char *name, ...)
+{
+	struct op *op = &group->op[group->ops++];
+	va_list args;
+
+	va_start(args, name);
+	vsnprintf(op->name, sizeof(op->name), name, args);
+	va_end(args);
+	snprintf(op->text, sizeof(op->text), "%s", text);
+}
+
+static void add_kicks(void)
+{
+	static const struct {
+		const char *name, *text;
+		enum consumer consumer;
+	} consumers[] = {
+		{ "kick", "a doorbell nobody waits for", NOBODY },
+		{ "module", "a doorbell to the module", MODULE },
+		{ "reader", "a doorbell to a thread in read()", READER },
+		{ "poll", "a doorbell to a thread in poll()", POLLER },
+	};
+	static const char * const matches[] = {
+		[WILDCARD] = "wildcard",
+		[DATAMATCH] = "datamatch",
+		[ANY_LENGTH] = "any",
+	};
+	static const char * const buses[] = { "mmio", "pio" };
+	size_t i;
+	int pio, match;
+
+	for (pio = 1; pio >= 0; pio--)
+		add_op(add_group(run_kick, pio, WILDCARD, USERSPACE),
+		       "exit to userspace, which does nothing", "exit/%s",
+		       buses[pio]);
+	for (pio = 1; pio >= 0; pio--)
+		add_op(add_group(run_kick, pio, WILDCARD, RELAY),
+		       "exit to userspace, which rings the module by ioctl",
+		       "qemu-%s", buses[pio]);
+	for (i = 0; i < ARRAY_SIZE(consumers); i++)
+		for (pio = 1; pio >= 0; pio--)
+			for (match = WILDCARD; match <= ANY_LENGTH; match++)
+				add_op(add_group(run_kick, pio, match,
+						 consumers[i].consumer),
+				       consumers[i].text, "%s/%s/%s",
+				       consumers[i].name, buses[pio],
+				       matches[match]);
+	for (match = 1; match <= 8; match *= 2)
+		add_op(add_group(run_size, match, 0, 0),
+		       "a doorbell with datamatch, by width of the write",
+		       "size/mmio/%d", match);
+}
+
+static void add_many(void)
+{
+	static const int same[] = { 1, 16, 64, 256, 1024 };
+	static const int teardown[] = { 0, 16, 1000 };
+	static const char * const buses[] = { "mmio", "pio" };
+	struct group *group;
+	int pio, shape, n;
+	size_t i;
+
+	for (pio = 1; pio >= 0; pio--)
+		for (i = 0; i < ARRAY_SIZE(same); i++)
+			add_op(add_group(run_same, pio, same[i], 0),
+			       "doorbells on one register, the last one rung",
+			       "same/%s/%d", buses[pio], same[i]);
+
+	for (pio = 1; pio >= 0; pio--)
+		for (n = 0; n <= 200; n += 200)
+			add_op(add_group(run_miss, pio, n, 0),
+			       "exit from the byte next to so many doorbells",
+			       "miss/%s/%d", buses[pio], n);
+
+	for (shape = 0; shape < SHAPES; shape++) {
+		static const char * const text[] = {
+			"each at the next address",
+			"at addresses in no order",
+			"all at one address, by data",
+		};
+		const char *name = shape_name[shape];
+
+		group = add_group(run_stages, shape, 0, 0);
+		for (i = 0; i < STAGES; i++) {
+			if (shape == DATA)
+				/* The same as same/mmio, so left out. */
+				group->ops++;
+			else
+				add_op(group, "ring with so many addresses",
+				       "spread/%s/%d", name, stages[i]);
+			add_op(group, text[shape], "assign/%s/%d", name,
+			       stages[i]);
+			add_op(group, text[shape], "deassign/%s/%d", name,
+			       stages[i]);
+		}
+		add_op(group, "assign, the mean from the first to the last",
+		       "fill/%s/%d", name, SLOTS);
+	}
+
+	for (i = 0; i < ARRAY_SIZE(teardown); i++)
+		add_op(add_group(run_teardown, teardown[i], 0, 0),
+		       "close a whole VM that has so many doorbells",
+		       "teardown/%d", teardown[i]);
+	for (n = 0; n <= 1000; n += 1000)
+		add_op(add_group(run_vcpu, n, 0, 0),
+		       "KVM_CREATE_VCPU right after so many assigns",
+		       "vcpu/%d", n);
+}
+
+static void add_irqfds(void)
+{
+	struct group *group = add_group(run_irqfds, 0, 0, 0);
+	static const int present[] = { 0, 16, MAX_IRQFDS };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		add_op(group, "an irqfd more with so many there",
+		       "irqfd/assign/%d", present[i]);
+		add_op(group, "the newest of the irqfds off again",
+		       "irqfd/deassign/%d", present[i]);
+	}
+	add_op(add_group(run_round_trip, 0, 0, 0),
+	       "eventfd, interrupt, handler's kick, eventfd: a round trip",
+	       "irqfd/round-trip");
+}
+
+static void add_zones(void)
+{
+	static const char * const orders[] = { "zone-first", "doorbell-first" };
+	struct group *group;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		group = add_group(run_zone, i, 0, 0);
+		add_op(group, "a doorbell inside a coalesced zone",
+		       "%s/doorbell", orders[i]);
+		add_op(group, "the zone on the doorbell's lower side",
+		       "%s/below", orders[i]);
+		add_op(group, "the zone on the doorbell's upper side",
+		       "%s/above", orders[i]);
+	}
+}
+
+struct group *all_groups(void)
+{
+	if (!first) {
+		add_kicks();
+		add_many();
+		add_irqfds();
+		add_zones();
+	}
+	return first;
+}

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "vm.h"
+
+#define KVM_DEVICE	"/dev/kvm"
+#define PAGE_BYTES	4096
+
+static int kvm = -1;
+
+void die(const char *format, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("doorbell: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+void die_errno(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	fflush(stdout);
+	fputs("doorbell: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, ": %s\n", strerror(error));
+	exit(1);
+}
+
+void kvm_open(void)
+{
+	kvm = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		die_errno("cannot open %s", KVM_DEVICE);
+	if (ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		die("%s does not speak version %d of the KVM API", KVM_DEVICE,
+		    KVM_API_VERSION);
+}
+
+int kvm_capability(int capability)
+{
+	int value = ioctl(kvm, KVM_CHECK_EXTENSION, capability);
+
+	return value > 0 ? value : 0;
+}
+
+static void put_descriptor(struct vm *vm, int selector, u64 descriptor)
+{
+	memcpy(vm->memory + GUEST_GDT + selector, &descriptor,
+	       sizeof(descriptor));
+}
+
+static void put_code(struct vm *vm)
+{
+	u32 handler = GUEST_CODE + (guest_irq - guest_begin);
+	u16 gate[4] = {
+		handler & 0xffff, GUEST_CODE_SELECTOR,
+		0x8e00,			/* present, 32-bit interrupt gate */
+		handler >> 16,
+	};
+
+	memcpy(vm->memory + GUEST_CODE, guest_begin, guest_end - guest_begin);
+	memcpy(vm->memory + GUEST_IDT + 8 * GUEST_IRQ_VECTOR, gate,
+	       sizeof(gate));
+	/* Base 0, limit 4 GiB, 32-bit: code to execute and read, data. */
+	put_descriptor(vm, GUEST_CODE_SELECTOR, 0x00cf9b000000ffffULL);
+	put_descriptor(vm, GUEST_DATA_SELECTOR, 0x00cf93000000ffffULL);
+}
+
+void vm_create(struct vm *vm)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = GUEST_MEMORY,
+	};
+
+	vm->vcpu = -1;
+	vm->run = NULL;
+	vm->fd = ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm->fd < 0)
+		die_errno("cannot create a VM");
+
+	/* Older VMX wants three pages for itself; elsewhere it is refused. */
+	ioctl(vm->fd, KVM_SET_TSS_ADDR, 0xfffbd000UL);
+
+	vm->memory = mmap(NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (vm->memory == MAP_FAILED)
+		die_errno("cannot map the guest's memory");
+	put_code(vm);
+
+	region.userspace_addr = (uintptr_t)vm->memory;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+		die_errno("cannot give the guest its memory");
+}
+
+void vm_create_irqchip(struct vm *vm)
+{
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0))
+		die_errno("cannot create the interrupt controllers");
+}
+
+static void set_segment(struct kvm_segment *segment, int selector, int type)
+{
+	*segment = (struct kvm_segment) {
+		.limit = 0xffffffff,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1,
+	};
+}
+
+int vm_bare_vcpu(struct vm *vm)
+{
+	return ioctl(vm->fd, KVM_CREATE_VCPU, 0);
+}
+
+void vm_create_vcpu(struct vm *vm)
+{
+	struct kvm_sregs sregs;
+	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	if (size < 0)
+		die_errno("cannot tell the size of kvm_run");
+	vm->vcpu = vm_bare_vcpu(vm);
+	if (vm->vcpu < 0)
+		die_errno("cannot create a vCPU");
+
+	vm->run_size = size;
+	vm->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       vm->vcpu, 0);
+	if (vm->run == MAP_FAILED)
+		die_errno("cannot map kvm_run");
+	vm->ring_page = kvm_capability(KVM_CAP_COALESCED_MMIO);
+
+	if (ioctl(vm->vcpu, KVM_GET_SREGS, &sregs))
+		die_errno("cannot read the segments");
+	set_segment(&sregs.cs, GUEST_CODE_SELECTOR, 0xb);
+	set_segment(&sregs.ds, GUEST_DATA_SELECTOR, 0x3);
+	sregs.es = sregs.ds;
+	sregs.fs = sregs.ds;
+	sregs.gs = sregs.ds;
+	sregs.ss = sregs.ds;
+	sregs.gdt.base = GUEST_GDT;
+	sregs.gdt.limit = GUEST_DATA_SELECTOR + 7;
+	sregs.idt.base = GUEST_IDT;
+	sregs.idt.limit = 8 * (GUEST_IRQ_VECTOR + 1) - 1;
+	/* Protection on; the reset value has caching off. */
+	sregs.cr0 = 0x11;
+	if (ioctl(vm->vcpu, KVM_SET_SREGS, &sregs))
+		die_errno("cannot set the segments");
+}
+
+/* One MSI for each GSI from 0 on, all with the vector the guest handles. */
+void vm_set_msi_routes(struct vm *vm, int count)
+{
+	struct kvm_irq_routing *routing;
+	struct kvm_lapic_state lapic;
+	int i;
+
+	routing = calloc(1, sizeof(*routing) +
+			    count * sizeof(routing->entries[0]));
+	if (!routing)
+		die_errno("cannot allocate %d routes", count);
+	routing->nr = count;
+	for (i = 0; i < count; i++) {
+		routing->entries[i].gsi = i;
+		routing->entries[i].type = KVM_IRQ_ROUTING_MSI;
+		routing->entries[i].u.msi.address_lo = 0xfee00000;
+		routing->entries[i].u.msi.data = GUEST_IRQ_VECTOR;
+	}
+	if (ioctl(vm->fd, KVM_SET_GSI_ROUTING, routing))
+		die_errno("cannot set %d routes", count);
+	free(routing);
+
+	if (vm->vcpu < 0)
+		return;
+	/* The guest does not care to switch its APIC on (bit 8 of 0xf0). */
+	if (ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic))
+		die_errno("cannot read the APIC");
+	lapic.regs[0xf0] = 0xff;
+	lapic.regs[0xf1] = 0x01;
+	if (ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic))
+		die_errno("cannot set the APIC");
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (vm->run)
+		munmap(vm->run, vm->run_size);
+	if (vm->vcpu >= 0)
+		close(vm->vcpu);
+	close(vm->fd);
+	munmap(vm->memory, GUEST_MEMORY);
+}
+
+void vm_doorbell(struct vm *vm, const struct kick *kick, enum match match,
+		 int eventfd, bool assign)
+{
+	struct kvm_ioeventfd ioeventfd = {
+		.addr = kick->addr,
+		.len = match == ANY_LENGTH ? 0 : kick->size,
+		.fd = eventfd,
+	};
+
+	if (match == DATAMATCH) {
+		ioeventfd.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+		ioeventfd.datamatch = kick->data;
+	}
+	if (kick->pio)
+		ioeventfd.flags |= KVM_IOEVENTFD_FLAG_PIO;
+	if (!assign)
+		ioeventfd.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+	if (ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd))
+		die_errno("cannot %s the doorbell at %#llx data %#llx",
+			  assign ? "assign" : "deassign",
+			  kick->addr, kick->data);
+}
+
+void vm_irqfd(struct vm *vm, int gsi, int eventfd, bool assign)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = eventfd,
+		.gsi = gsi,
+		.flags = assign ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
+	};
+
+	if (ioctl(vm->fd, KVM_IRQFD, &irqfd))
+		die_errno("cannot %s an irqfd for GSI %d",
+			  assign ? "assign" : "deassign", gsi);
+}
+
+void vm_zone(struct vm *vm, u64 addr, u32 size)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = addr,
+		.size = size,
+	};
+
+	if (ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone))
+		die_errno("cannot register a coalesced zone");
+}
+
+static void start_at(struct vm *vm, const char *label, struct kvm_regs *regs)
+{
+	regs->rip = GUEST_CODE + (label - guest_begin);
+	regs->rsp = GUEST_STACK;
+	regs->rflags = 0x2;
+	if (ioctl(vm->vcpu, KVM_SET_REGS, regs))
+		die_errno("cannot set the registers");
+}
+
+void vm_prepare_kicks(struct vm *vm, const struct kick *kick,
+		      unsigned int count)
+{
+	struct kvm_regs regs = {
+		.rax = kick->data & 0xffffffff,
+		.rbx = kick->addr,
+		.rcx = count,
+		.rdx = kick->addr,
+	};
+	const char *label;
+
+	switch (kick->size) {
+	case 1:
+		label = kick->pio ? guest_pio1 : guest_mmio1;
+		break;
+	case 2:
+		label = kick->pio ? guest_pio2 : guest_mmio2;
+		break;
+	case 4:
+		label = kick->pio ? guest_pio4 : guest_mmio4;
+		break;
+	default:
+		label = guest_mmio8;
+		memcpy(vm->memory + GUEST_DATA, &kick->data, 8);
+	}
+	start_at(vm, label, &regs);
+}
+
+void vm_prepare_idle(struct vm *vm, const struct kick *kick)
+{
+	struct kvm_regs regs = {
+		.rax = kick->data,
+		.rdx = kick->addr,
+	};
+
+	memset(vm->memory + GUEST_DATA, 0, 4);
+	start_at(vm, guest_idle, &regs);
+}
+
+void vm_stop_idle(struct vm *vm)
+{
+	__atomic_store_n((u32 *)(vm->memory + GUEST_DATA), 1,
+			 __ATOMIC_SEQ_CST);
+}
+
+bool vm_run(struct vm *vm)
+{
+	const struct kvm_run *run = vm->run;
+
+	while (ioctl(vm->vcpu, KVM_RUN, 0)) {
+		if (errno != EINTR && errno != EAGAIN)
+			die_errno("cannot run the vCPU");
+	}
+
+	return run->exit_reason == KVM_EXIT_IO &&
+	       run->io.port == GUEST_DONE_PORT;
+}
+
+bool vm_exit_is(const struct vm *vm, const struct kick *kick)
+{
+	const struct kvm_run *run = vm->run;
+	const void *data;
+
+	if (kick->pio) {
+		if (run->exit_reason != KVM_EXIT_IO ||
+		    run->io.direction != KVM_EXIT_IO_OUT ||
+		    run->io.port != kick->addr || run->io.size != kick->size)
+			return false;
+		data = (const char *)run + run->io.data_offset;
+	} else {
+		if (run->exit_reason != KVM_EXIT_MMIO || !run->mmio.is_write ||
+		    run->mmio.phys_addr != kick->addr ||
+		    run->mmio.len != kick->size)
+			return false;
+		data = run->mmio.data;
+	}
+
+	return !memcmp(data, &kick->data, kick->size);
+}
+
+const char *vm_exit_text(const struct vm *vm)
+{
+	const struct kvm_run *run = vm->run;
+	static char text[80];
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		snprintf(text, sizeof(text), "an exit for port %#x, %d bytes",
+			 run->io.port, run->io.size);
+		break;
+	case KVM_EXIT_MMIO:
+		snprintf(text, sizeof(text), "an exit for MMIO %#llx, %u bytes",
+			 run->mmio.phys_addr, run->mmio.len);
+		break;
+	default:
+		snprintf(text, sizeof(text), "exit reason %u",
+			 run->exit_reason);
+	}
+	return text;
+}
