@@ -26,8 +26,9 @@ static struct kvm_io_doorbell_table *table_alloc(unsigned int bits)
 {
 	struct kvm_io_doorbell_table *table;
 
+	/* As large as userspace makes it: beyond reason is no reason to warn. */
 	table = kvzalloc(struct_size(table, slot, 1UL << bits),
-			 GFP_KERNEL_ACCOUNT);
+			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (table)
 		table->bits = bits;
 	return table;

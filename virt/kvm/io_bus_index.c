@@ -56,7 +56,9 @@ static struct kvm_io_index_root *root_alloc(unsigned int nr)
 {
 	struct kvm_io_index_root *root;
 
-	root = kvmalloc(struct_size(root, ent, nr), GFP_KERNEL_ACCOUNT);
+	/* As large as userspace makes it: beyond reason is no reason to warn. */
+	root = kvmalloc(struct_size(root, ent, nr),
+			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (root)
 		root->nr = 0;
 	return root;
