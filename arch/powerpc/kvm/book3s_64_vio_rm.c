@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE hcalls in real mode: hash guests of HV KVM on POWER7 and POWER8 come
+ * here straight from the guest, with the MMU off, interrupts hard-disabled and
+ * all other guest state still in the registers. Linked into vmlinux, as module
+ * text lies in vmalloc space.
+ *
+ * On top of the rule in book3s_64_vio.h, this file takes one lock, kvm->mmu_lock
+ * in its raw form, as the other handlers of hcall_real_table do: while it is
+ * held and no invalidation is under way, a page of the VM's memory that the
+ * host's page table shows stays where it is.
+ *
+ * A handler may give up with H_TOO_HARD at any point before its first store,
+ * and at no point after it: virtual mode starts the hcall from the beginning.
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/spinlock.h>
+
+#include <asm/kvm_ppc.h>
+#include <asm/kvm_book3s.h>
+#include <asm/paca.h>
+#include <asm/page.h>
+#include <asm/pte-walk.h>
+
+#include "book3s_64_vio.h"
+
+/* book3s_64_vio_rm.enabled=0: leave all of it to virtual mode */
+static bool enabled __read_mostly = true;
+module_param(enabled, bool, 0644);
+MODULE_PARM_DESC(enabled, "Handle TCE hcalls of hash guests in real mode");
+
+/*
+ * H_STUFF_TCE has no limit of its own, and interrupts are off here: leave what
+ * takes longer than this to virtual mode. 16384 entries are 64 MiB of 4 KiB
+ * pages, 128 KiB of stores.
+ */
+#define KVM_TCE_RM_STUFF_MAX	16384
+
+/*
+ * The memslots live as long as someone holds kvm->srcu for reading. Whoever
+ * entered the guest does, for the VM it entered for. On a core that has been
+ * split for vcores of several VMs, the others' vCPUs run on the first one's
+ * ticket: not good enough.
+ */
+static bool tce_rm_memslots_held(struct kvm *kvm)
+{
+	struct kvm_split_mode *split = local_paca->kvm_hstate.kvm_split_mode;
+
+	return !split || split->vc[0]->kvm == kvm;
+}
+
+/* A table that real mode can change */
+static struct kvm_tce_table *tce_rm_table(struct kvm *kvm, u64 liobn)
+{
+	struct kvm_tce_table *tbl;
+
+	if (!READ_ONCE(enabled))
+		return NULL;
+
+	tbl = kvm_tce_find(kvm, liobn);
+
+	/* Hardware tables are kept up to date by code that lives elsewhere */
+	if (!tbl || kvm_tce_has_hardware(tbl))
+		return NULL;
+
+	return tbl;
+}
+
+/*
+ * Copy the guest's list of @npages entries at @gpa, in host order. A list does
+ * not cross a page: it is 4 KiB long at most and aligned to that.
+ */
+static bool tce_rm_copy_list(struct kvm *kvm, struct kvm_memslots *slots,
+			     u64 gpa, u64 npages, u64 *to)
+{
+	struct kvm_memory_slot *slot;
+	unsigned long hva, page_size = PAGE_SIZE;
+	unsigned int shift = 0;
+	bool copied = false;
+	const __be64 *from;
+	pte_t *ptep, pte;
+	u64 i;
+
+	slot = __gfn_to_memslot(slots, gpa >> PAGE_SHIFT);
+	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID))
+		return false;
+
+	hva = __gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT) |
+	      (gpa & ~PAGE_MASK);
+
+	arch_spin_lock(&kvm->mmu_lock.rlock.raw_lock);
+
+	if (kvm->mmu_invalidate_in_progress)
+		goto unlock;
+
+	ptep = __find_linux_pte(kvm->mm->pgd, hva, NULL, &shift);
+	if (!ptep)
+		goto unlock;
+
+	/* Memory that the linear map has, mapped like the linear map */
+	pte = READ_ONCE(*ptep);
+	if (!pte_hw_valid(pte) || !pte_read(pte) || pte_special(pte) ||
+	    pte_ci(pte))
+		goto unlock;
+
+	if (shift)
+		page_size = 1UL << shift;
+	from = __va((pte_pfn(pte) << PAGE_SHIFT) | (hva & (page_size - 1)));
+
+	for (i = 0; i < npages; i++)
+		to[i] = be64_to_cpu(READ_ONCE(from[i]));
+	copied = true;
+
+unlock:
+	arch_spin_unlock(&kvm->mmu_lock.rlock.raw_lock);
+	return copied;
+}
+
+long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			 unsigned long ioba, unsigned long tce)
+{
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_tce_table *tbl;
+	long ret = H_TOO_HARD;
+	u64 index;
+
+	if (!tce_rm_memslots_held(kvm))
+		return H_TOO_HARD;
+
+	kvm_tce_enter(vcpu);
+
+	tbl = tce_rm_table(kvm, liobn);
+	if (!tbl)
+		goto leave;
+
+	ret = kvm_tce_check_put(tbl, kvm_memslots_raw(kvm), ioba, tce);
+	if (ret != H_SUCCESS)
+		goto leave;
+
+	index = kvm_tce_index(tbl, ioba);
+	if (tce && !kvm_tce_present(tbl, index, 1)) {
+		ret = H_TOO_HARD;
+		goto leave;
+	}
+
+	kvm_tce_store(tbl, index, tce);
+
+leave:
+	kvm_tce_leave(vcpu);
+	return ret;
+}
+
+long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				  unsigned long ioba, unsigned long list,
+				  unsigned long npages)
+{
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_memslots *slots;
+	struct kvm_tce_table *tbl;
+	long ret = H_TOO_HARD;
+	u64 *copy, index;
+
+	if (!tce_rm_memslots_held(kvm))
+		return H_TOO_HARD;
+
+	/* The room for the copy comes with the vCPU's first call */
+	copy = vcpu->arch.tce_list;
+	if (!copy)
+		return H_TOO_HARD;
+
+	kvm_tce_enter(vcpu);
+
+	tbl = tce_rm_table(kvm, liobn);
+	if (!tbl)
+		goto leave;
+
+	ret = kvm_tce_check_indirect(tbl, ioba, list, npages);
+	if (ret != H_SUCCESS)
+		goto leave;
+
+	ret = H_TOO_HARD;
+	slots = kvm_memslots_raw(kvm);
+	if (!tce_rm_copy_list(kvm, slots, list, npages, copy))
+		goto leave;
+
+	ret = kvm_tce_check_list(tbl, slots, copy, npages);
+	if (ret != H_SUCCESS)
+		goto leave;
+
+	index = kvm_tce_index(tbl, ioba);
+	if (!kvm_tce_present(tbl, index, npages)) {
+		ret = H_TOO_HARD;
+		goto leave;
+	}
+
+	kvm_tce_store_list(tbl, index, copy, npages);
+
+leave:
+	kvm_tce_leave(vcpu);
+	return ret;
+}
+
+long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			   unsigned long ioba, unsigned long tce,
+			   unsigned long npages)
+{
+	struct kvm_tce_table *tbl;
+	long ret = H_TOO_HARD;
+	u64 index;
+
+	kvm_tce_enter(vcpu);
+
+	tbl = tce_rm_table(vcpu->kvm, liobn);
+	if (!tbl)
+		goto leave;
+
+	ret = kvm_tce_check_stuff(tbl, ioba, tce, npages);
+	if (ret != H_SUCCESS)
+		goto leave;
+
+	index = kvm_tce_index(tbl, ioba);
+	if (npages > KVM_TCE_RM_STUFF_MAX ||
+	    (tce && !kvm_tce_present(tbl, index, npages))) {
+		ret = H_TOO_HARD;
+		goto leave;
+	}
+
+	kvm_tce_fill(tbl, index, tce, npages);
+
+leave:
+	kvm_tce_leave(vcpu);
+	return ret;
+}
+
+long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			 unsigned long ioba)
+{
+	struct kvm_tce_table *tbl;
+	long ret = H_TOO_HARD;
+
+	kvm_tce_enter(vcpu);
+
+	/* Whether hardware has a copy does not matter to a read */
+	tbl = READ_ONCE(enabled) ? kvm_tce_find(vcpu->kvm, liobn) : NULL;
+	if (!tbl)
+		goto leave;
+
+	ret = kvm_tce_check_get(tbl, ioba);
+	if (ret == H_SUCCESS)
+		vcpu->arch.regs.gpr[4] =
+			kvm_tce_load(tbl, kvm_tce_index(tbl, ioba));
+
+leave:
+	kvm_tce_leave(vcpu);
+	return ret;
+}

@@ -1,0 +1,8 @@
+// targets: arch/powerpc/include/asm/kvm_host.h
+// The tables' structures are private to the code that implements them.
+
+@@ @@
+- struct kvmppc_spapr_tce_iommu_table { ... };
+
+@@ @@
+- struct kvmppc_spapr_tce_table { ... };

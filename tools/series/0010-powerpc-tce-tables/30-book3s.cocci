@@ -1,0 +1,14 @@
+// targets: arch/powerpc/kvm/book3s.c
+
+@@ @@
+#include "book3s.h"
++#include "book3s_64_vio.h"
+
+@@
+identifier vcpu;
+@@
+void kvmppc_core_vcpu_free(struct kvm_vcpu *vcpu)
+{
+	...
++	kvmppc_tce_vcpu_free(vcpu);
+}
