@@ -1,0 +1,770 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ranges within ranges on the I/O bus: doorbells in coalesced zones, zones in
+ * zones, both on top of the devices of the in-kernel irqchip.  Every write has
+ * exactly one taker: a doorbell at its address before all else, then the
+ * narrowest range that holds all of it, then userspace.
+ */
+#include <pthread.h>
+
+#include "eventfd_util.h"
+#include "kvm_test_harness.h"
+
+enum taker {
+	USER,
+	ZONE,
+	DOOR,
+	DEVICE,
+};
+
+static const char *const taker_name[] = { "userspace", "zone", "doorbell", "device" };
+
+FIXTURE(bus) {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	struct kvm_coalesced_mmio_ring *ring;
+	int fd;
+};
+
+static struct kvm_coalesced_mmio_ring *ring_of(struct kvm_vcpu *vcpu)
+{
+	return (void *)vcpu->run +
+	       kvm_check_cap(KVM_CAP_COALESCED_MMIO) * getpagesize();
+}
+
+static uint32_t ring_max(void)
+{
+	return (getpagesize() - sizeof(struct kvm_coalesced_mmio_ring)) /
+	       sizeof(struct kvm_coalesced_mmio);
+}
+
+FIXTURE_SETUP(bus)
+{
+	self->vm = vm_create_with_one_vcpu(&self->vcpu, guest_op_loop);
+	map_doors(self->vm);
+	self->ring = ring_of(self->vcpu);
+	self->fd = new_eventfd();
+}
+
+FIXTURE_TEARDOWN(bus)
+{
+	kvm_vm_free(self->vm);
+	close(self->fd);
+}
+
+static int zone_ioctl(struct kvm_vm *vm, unsigned long cmd, uint64_t addr,
+		      uint32_t size, uint32_t bus)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = addr, .size = size, .pio = !!(bus & PIO),
+	};
+
+	return ioctl(vm->fd, cmd, &zone) ? -errno : 0;
+}
+
+static int zone_add(struct kvm_vm *vm, uint64_t addr, uint32_t size, uint32_t bus)
+{
+	return zone_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, addr, size, bus);
+}
+
+/* Takes out every zone that holds all of [addr, addr + size). */
+static int zone_del(struct kvm_vm *vm, uint64_t addr, uint32_t size, uint32_t bus)
+{
+	return zone_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, addr, size, bus);
+}
+
+/* Lets the guest write and says who got it: exactly one, with the right data. */
+static enum taker __who(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
+			uint64_t addr, uint32_t size, uint64_t val)
+{
+	struct kvm_coalesced_mmio_ring *ring = ring_of(vcpu);
+	struct kvm_coalesced_mmio *e = ring->coalesced_mmio;
+	enum taker who = DEVICE;
+	struct io_log log;
+	uint64_t data = 0;
+
+	val &= size_mask(size);
+	ring->first = ring->last = 0;
+	guest_write(vcpu, bus, addr, size, val, &log);
+	if (log.nr) {
+		TEST_ASSERT(log.nr == 1 && log.exit[0].write && log.exit[0].addr == addr &&
+			    log.exit[0].len == size && log.exit[0].data == val &&
+			    log.exit[0].pio == !!(bus & PIO), "another exit than the write");
+		who = USER;
+	}
+	if (ring->last != ring->first) {
+		memcpy(&data, e->data, size);
+		TEST_ASSERT(ring->last == 1 && e->phys_addr == addr && e->len == size &&
+			    e->pio == !!(bus & PIO) && data == val,
+			    "another entry in the ring than the write");
+		TEST_ASSERT(who == DEVICE, "taken by userspace and by a zone");
+		who = ZONE;
+	}
+	data = eventfd_take(fd);
+	if (data) {
+		TEST_ASSERT(data == 1, "one write rang %lu times", data);
+		TEST_ASSERT(who == DEVICE, "taken by %s and by a doorbell", taker_name[who]);
+		who = DOOR;
+	}
+	return who;
+}
+
+#define who(bus, addr, size, val)	\
+	__who(self->vcpu, self->fd, bus, addr, size, val)
+
+/* A wrong taker rarely comes alone: the first few are enough to read. */
+static int nr_wrong;
+
+#define EXPECT_WHO(want, bus, addr, size, val) do {			\
+	enum taker __got = who(bus, addr, size, val);			\
+	bool __wrong = __got != (want);					\
+									\
+	if (!__wrong || nr_wrong++ >= 6) {				\
+		if (__wrong)						\
+			_metadata->exit_code = KSFT_FAIL;		\
+		break;							\
+	}								\
+	EXPECT_EQ(want, __got)						\
+		TH_LOG("%s 0x%lx size %u went to %s, not to %s",	\
+		       (bus) & PIO ? "port" : "address",		\
+		       (unsigned long)(addr), (unsigned int)(size),	\
+		       taker_name[__got], taker_name[want]);		\
+} while (0)
+
+#define for_each_guest_bus(bus)						\
+	for (bus = 0; bus <= (HAVE_PIO ? PIO : 0); bus += PIO)
+
+static uint64_t base_of(uint32_t bus)
+{
+	return bus & PIO ? DOOR_PORT : DOOR_GPA + 0x400;
+}
+
+/* With one doorbell in the middle of a zone, in either order. */
+static void doorbell_in_zone(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(bus) *self, bool zone_first)
+{
+	uint32_t bus, off;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		if (zone_first)
+			ASSERT_EQ(0, zone_add(self->vm, at, 0x100, bus));
+		door_assign(self->vm, self->fd, at + 0x40, 4, bus, 0);
+		door_assign(self->vm, self->fd, at + 0x80, 2, bus | DM, 7);
+		if (!zone_first)
+			ASSERT_EQ(0, zone_add(self->vm, at, 0x100, bus));
+
+		EXPECT_WHO(USER, bus, at - 4, 4, 1);
+		for (off = 0; off < 0x100; off += 4)
+			EXPECT_WHO(off == 0x40 ? DOOR : ZONE, bus, at + off, 4, 1);
+		for (off = 0; off < 0x100; off += 2)
+			EXPECT_WHO(off == 0x80 ? DOOR : ZONE, bus, at + off, 2, 7);
+		EXPECT_WHO(ZONE, bus, at + 0x80, 2, 8);
+		EXPECT_WHO(ZONE, bus, at + 0x40, 1, 1);
+		EXPECT_WHO(ZONE, bus, at + 0x41, 1, 1);
+		EXPECT_WHO(USER, bus, at + 0x100, 4, 1);
+
+		/* Without the doorbells the zone has it all. */
+		door_deassign(self->vm, self->fd, at + 0x40, 4, bus, 0);
+		EXPECT_WHO(ZONE, bus, at + 0x40, 4, 1);
+		EXPECT_WHO(DOOR, bus, at + 0x80, 2, 7);
+		/* And without the zone there are just the doorbells. */
+		EXPECT_EQ(0, zone_del(self->vm, at, 0x100, bus));
+		EXPECT_WHO(DOOR, bus, at + 0x80, 2, 7);
+		EXPECT_WHO(USER, bus, at + 0x40, 4, 1);
+		door_deassign(self->vm, self->fd, at + 0x80, 2, bus | DM, 7);
+		EXPECT_WHO(USER, bus, at + 0x80, 2, 7);
+	}
+}
+
+TEST_F(bus, doorbell_into_zone)
+{
+	doorbell_in_zone(_metadata, self, true);
+}
+
+TEST_F(bus, zone_around_doorbell)
+{
+	doorbell_in_zone(_metadata, self, false);
+}
+
+TEST_F(bus, any_length_doorbell_in_zone)
+{
+	uint32_t bus, off, size;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		ASSERT_EQ(0, zone_add(self->vm, at, 0x80, bus));
+		door_assign(self->vm, self->fd, at + 0x20, 0, bus, 0);
+		for (size = 1; size <= 4; size *= 2)
+			for (off = 0; off < 0x80; off += size)
+				EXPECT_WHO(off == 0x20 ? DOOR : ZONE, bus, at + off, size, 1);
+		EXPECT_EQ(0, zone_del(self->vm, at, 0x80, bus));
+		EXPECT_WHO(DOOR, bus, at + 0x20, 4, 1);
+	}
+}
+
+/* At the first and the last byte of a zone, and of the same size as it. */
+TEST_F(bus, doorbell_at_the_edges)
+{
+	uint32_t bus, off;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		ASSERT_EQ(0, zone_add(self->vm, at, 16, bus));
+		door_assign(self->vm, self->fd, at, 1, bus, 0);
+		door_assign(self->vm, self->fd, at + 15, 1, bus, 0);
+		ASSERT_EQ(0, zone_add(self->vm, at + 32, 4, bus));
+		door_assign(self->vm, self->fd, at + 32, 4, bus, 0);
+		for (off = 0; off < 16; off++)
+			EXPECT_WHO(off == 0 || off == 15 ? DOOR : ZONE, bus, at + off, 1, 1);
+		EXPECT_WHO(ZONE, bus, at, 4, 1);
+		EXPECT_WHO(DOOR, bus, at + 32, 4, 1);
+		EXPECT_WHO(ZONE, bus, at + 32, 2, 1);
+		EXPECT_WHO(ZONE, bus, at + 34, 2, 1);
+	}
+}
+
+TEST_F(bus, zones_in_zones)
+{
+	static const struct { uint32_t off, size; } zones[] = {
+		{ 0x140, 0x10 }, { 0, 0x400 }, { 0x100, 0x100 }, { 0x148, 4 },
+		{ 0x300, 0x80 }, { 0x100, 4 }, { 0x1fc, 4 },
+	};
+	uint32_t bus, off;
+	int i;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		for (i = 0; i < ARRAY_SIZE(zones); i++)
+			ASSERT_EQ(0, zone_add(self->vm, at + zones[i].off, zones[i].size, bus));
+		for (off = 0; off < 0x400; off += 4)
+			EXPECT_WHO(ZONE, bus, at + off, 4, 1);
+		EXPECT_WHO(USER, bus, at + 0x400, 4, 1);
+
+		/* The outermost only: nothing else holds all of its range. */
+		EXPECT_EQ(0, zone_del(self->vm, at, 0x400, bus));
+		for (off = 0; off < 0x400; off += 4)
+			EXPECT_WHO((off >= 0x100 && off < 0x200) || (off >= 0x300 && off < 0x380) ?
+				   ZONE : USER, bus, at + off, 4, 1);
+	}
+}
+
+TEST_F(bus, partial_overlap)
+{
+	uint32_t bus;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		ASSERT_EQ(0, zone_add(self->vm, at, 6, bus));
+		ASSERT_EQ(0, zone_add(self->vm, at + 16, 4, bus));
+		ASSERT_EQ(0, zone_add(self->vm, at + 20, 4, bus));
+		EXPECT_WHO(ZONE, bus, at, 4, 1);
+		EXPECT_WHO(ZONE, bus, at + 4, 2, 1);
+		EXPECT_WHO(USER, bus, at + 4, 4, 1);
+		EXPECT_WHO(ZONE, bus, at + 16, 4, 1);
+		EXPECT_WHO(ZONE, bus, at + 20, 4, 1);
+		if (!bus)
+			EXPECT_WHO(USER, bus, at + 16, 8, 1);
+#ifdef __x86_64__
+		EXPECT_WHO(USER, bus, at - 2, 4, 1);
+		EXPECT_WHO(USER, bus, at + 18, 4, 1);
+		EXPECT_WHO(ZONE, bus, at + 2, 4, 1);
+		EXPECT_WHO(USER, bus, at + 3, 4, 1);
+#endif
+	}
+}
+
+/* An empty zone holds no access, and is in nobody's way. */
+TEST_F(bus, empty_zone)
+{
+	uint32_t bus;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		zone_add(self->vm, at, 0, bus);
+		EXPECT_WHO(USER, bus, at, 4, 1);
+		door_assign(self->vm, self->fd, at, 4, bus, 0);
+		EXPECT_WHO(DOOR, bus, at, 4, 1);
+		ASSERT_EQ(0, zone_add(self->vm, at - 8, 32, bus));
+		EXPECT_WHO(DOOR, bus, at, 4, 1);
+		EXPECT_WHO(ZONE, bus, at - 8, 4, 1);
+		EXPECT_WHO(ZONE, bus, at + 4, 4, 1);
+	}
+}
+
+/* Reads are for nobody on the bus here. */
+TEST_F(bus, reads)
+{
+	struct io_log log;
+	uint32_t bus;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		ASSERT_EQ(0, zone_add(self->vm, at, 0x100, bus));
+		door_assign(self->vm, self->fd, at + 8, 4, bus, 0);
+		self->ring->first = self->ring->last = 0;
+		EXPECT_EQ(1, guest_read(self->vcpu, bus, at + 8, 4, &log));
+		EXPECT_EQ(1, guest_read(self->vcpu, bus, at + 16, 4, &log));
+		EXPECT_EQ(0, self->ring->last);
+		EXPECT_EQ(0, eventfd_take(self->fd));
+	}
+}
+
+/* Any set of zones and doorbells against the rule, spelled out. */
+TEST_F_TIMEOUT(bus, any_layout, 60)
+{
+	struct range { uint32_t off, size; } zone[8], door[12];
+	unsigned int seed = 20091130;
+	uint32_t bus, off, size;
+	int round, i, nz, nd;
+
+	for (round = 0; round < 24; round++)
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		nz = nd = 0;
+		for (i = 0; i < 20; i++) {
+			struct range r = {
+				.off = rand_r(&seed) % 56,
+				.size = 1u << rand_r(&seed) % (bus ? 3 : 4),
+			};
+
+			if (rand_r(&seed) % 3 == 0 && nz < 8) {
+				r.size = 1 + rand_r(&seed) % (64 - r.off);
+				ASSERT_EQ(0, zone_add(self->vm, at + r.off, r.size, bus));
+				zone[nz++] = r;
+			} else if (nd < 12) {
+				int ret;
+
+				if (rand_r(&seed) % 4 == 0)
+					r.size = 0;
+				ret = door_ioctl(self->vm, self->fd, at + r.off, r.size, bus, 0);
+				ASSERT_TRUE(!ret || ret == -EEXIST);
+				if (!ret)
+					door[nd++] = r;
+			}
+			/* Some go again. */
+			if (nd && rand_r(&seed) % 5 == 0) {
+				int out = rand_r(&seed) % nd;
+
+				door_deassign(self->vm, self->fd, at + door[out].off,
+					      door[out].size, bus, 0);
+				door[out] = door[--nd];
+			}
+		}
+		for (size = 1; size <= (bus ? 4 : 8); size *= 2)
+		for (off = 0; off < 64; off += HAVE_PIO ? 1 : size) {
+			enum taker want = USER;
+
+			for (i = 0; i < nz; i++)
+				if (off >= zone[i].off &&
+				    off + size <= zone[i].off + zone[i].size)
+					want = ZONE;
+			for (i = 0; i < nd; i++)
+				if (off == door[i].off &&
+				    (!door[i].size || door[i].size == size))
+					want = DOOR;
+			EXPECT_WHO(want, bus, at + off, size, off);
+		}
+		while (nd--)
+			door_deassign(self->vm, self->fd, at + door[nd].off, door[nd].size, bus, 0);
+		for (i = 0; i < nz; i++)
+			EXPECT_EQ(0, zone_del(self->vm, at + zone[i].off, zone[i].size, bus));
+		for (off = 0; off < 64; off += 4)
+			EXPECT_WHO(USER, bus, at + off, 4, off);
+	}
+}
+
+/* 2 GiB, and the most a zone can be. */
+TEST_F(bus, huge_zone)
+{
+	static const uint32_t sizes[] = { 0x7fff0000, 0x80000000, 0xc0000000, 0xfffff000 };
+	const uint64_t at = 0x200000000ull;
+	int i;
+
+	if (self->vm->pa_bits < 36)
+		SKIP(return, "guest physical addresses too small");
+	virt_map(self->vm, at - 4096, at - 4096, 2);
+	virt_map(self->vm, at + 0x40000000, at + 0x40000000, 1);
+	door_assign(self->vm, self->fd, DOOR_GPA, 4, 0, 0);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint64_t last = at + sizes[i] - 4096;
+
+		virt_map(self->vm, last, last, 2);
+		ASSERT_EQ(0, zone_add(self->vm, at, sizes[i], 0));
+		EXPECT_WHO(USER, 0, at - 4, 4, 1);
+		EXPECT_WHO(ZONE, 0, at, 4, 1);
+		EXPECT_WHO(ZONE, 0, at + 0x40000000, 4, 1);
+		EXPECT_WHO(ZONE, 0, last, 4, 1);
+		EXPECT_WHO(ZONE, 0, last + 4092, 4, 1);
+		EXPECT_WHO(USER, 0, last + 4096, 4, 1);
+		door_assign(self->vm, self->fd, at + 0x40000000, 4, 0, 0);
+		EXPECT_WHO(DOOR, 0, at + 0x40000000, 4, 1);
+		EXPECT_WHO(ZONE, 0, at + 0x40000004, 4, 1);
+		EXPECT_WHO(DOOR, 0, DOOR_GPA, 4, 1);
+		door_deassign(self->vm, self->fd, at + 0x40000000, 4, 0, 0);
+		EXPECT_EQ(0, zone_del(self->vm, at, sizes[i], 0));
+		EXPECT_WHO(USER, 0, at + 0x40000000, 4, 1);
+	}
+}
+
+/* To the last byte there is, of memory and of ports. */
+TEST_F(bus, zone_to_the_end)
+{
+	uint32_t bus;
+
+	ASSERT_EQ(0, zone_add(self->vm, -0x1000ull, 0x1000, 0));
+	ASSERT_EQ(0, zone_add(self->vm, -8ull, 8, 0));
+	for_each_guest_bus(bus) {
+		ASSERT_EQ(0, zone_add(self->vm, base_of(bus), 0x10, bus));
+		door_assign(self->vm, self->fd, base_of(bus) + 4, 4, bus, 0);
+		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -1ull, 0, bus, 0));
+		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -9ull, 8, bus, 0));
+		EXPECT_WHO(ZONE, bus, base_of(bus), 4, 1);
+		EXPECT_WHO(DOOR, bus, base_of(bus) + 4, 4, 1);
+		EXPECT_WHO(ZONE, bus, base_of(bus) + 8, 4, 1);
+		EXPECT_WHO(USER, bus, base_of(bus) + 0x10, 4, 1);
+		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -1ull, 0, bus | DEASSIGN, 0));
+		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -9ull, 8, bus | DEASSIGN, 0));
+	}
+	if (HAVE_PIO) {
+		ASSERT_EQ(0, zone_add(self->vm, 0xfff0, 0x10, PIO));
+		door_assign(self->vm, self->fd, 0xfffe, 1, PIO, 0);
+		EXPECT_WHO(USER, PIO, 0xffec, 4, 1);
+		EXPECT_WHO(ZONE, PIO, 0xfff0, 4, 1);
+		EXPECT_WHO(ZONE, PIO, 0xfffc, 4, 1);
+		EXPECT_WHO(DOOR, PIO, 0xfffe, 1, 1);
+		EXPECT_WHO(ZONE, PIO, 0xffff, 1, 1);
+		ASSERT_EQ(0, zone_add(self->vm, 0x8000, 0x8000, PIO));
+		EXPECT_WHO(ZONE, PIO, 0xffff, 1, 1);
+		EXPECT_WHO(ZONE, PIO, 0x8000, 4, 1);
+	}
+}
+
+/* One call takes out every zone around a byte, and only those. */
+TEST_F(bus, unregister_many_at_once)
+{
+	uint32_t bus;
+	int i, j;
+
+	for_each_guest_bus(bus) {
+		uint64_t at = base_of(bus);
+
+		for (j = 0; j < 5; j++) {
+			for (i = 0; i < 16; i++)
+				ASSERT_EQ(0, zone_add(self->vm, at + i * 2, 64 - i * 4, bus));
+			/* Twice the same is two zones. */
+			ASSERT_EQ(0, zone_add(self->vm, at + 30, 4, bus));
+			ASSERT_EQ(0, zone_add(self->vm, at + 64, 4, bus));
+			door_assign(self->vm, self->fd, at + 32, 1, bus, 0);
+			EXPECT_WHO(ZONE, bus, at + 28, 4, 1);
+			EXPECT_EQ(0, zone_del(self->vm, at + 31, 1, bus));
+			for (i = 0; i < 64; i += 4)
+				EXPECT_WHO(USER, bus, at + i, 4, 1);
+			EXPECT_WHO(DOOR, bus, at + 32, 1, 1);
+			EXPECT_WHO(ZONE, bus, at + 64, 4, 1);
+			EXPECT_EQ(0, zone_del(self->vm, at + 64, 4, bus));
+			door_deassign(self->vm, self->fd, at + 32, 1, bus, 0);
+		}
+	}
+	/* Unregistering what is not there, and a pio that is no bool. */
+	EXPECT_EQ(0, zone_del(self->vm, DOOR_GPA, 4, 0));
+	EXPECT_EQ(-1, ioctl(self->vm->fd, KVM_REGISTER_COALESCED_MMIO,
+			    &(struct kvm_coalesced_mmio_zone) { .size = 4, .pio = 2 }));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, ioctl(self->vm->fd, KVM_UNREGISTER_COALESCED_MMIO,
+			    &(struct kvm_coalesced_mmio_zone) { .size = 4, .pio = 2 }));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+/* The ring's indices are userspace's to write, and never an index unchecked. */
+TEST_F(bus, ring_index_out_of_range)
+{
+	struct kvm_coalesced_mmio_ring *ring = self->ring;
+	const uint32_t max = ring_max();
+	const uint32_t bad[] = {
+		max, max + 1, max * 2, 0x1000, 0x10000, 0x7fffffff, 0x80000000,
+		0x80000001, 0xfffffffe, 0xffffffff, 0x2aaaaaab,
+	};
+	char before[4096];
+	struct io_log log;
+	int i;
+
+	ASSERT_EQ(0, zone_add(self->vm, DOOR_GPA, 0x100, 0));
+	door_assign(self->vm, self->fd, DOOR_GPA + 8, 4, 0, 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ring->first = 0;
+		ring->last = bad[i];
+		memcpy(before, ring, sizeof(before));
+		EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, 0x55aa, &log))
+			TH_LOG("last 0x%x", bad[i]);
+		EXPECT_EQ(0, memcmp(before, ring, sizeof(before)))
+			TH_LOG("last 0x%x", bad[i]);
+
+		/* A doorbell in the zone has no use for the ring. */
+		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA + 8, 4, 1, &log));
+		EXPECT_EQ(1, eventfd_take(self->fd));
+
+		/* Nothing to overwrite, and where it goes is last. */
+		ring->first = bad[i];
+		ring->last = 3;
+		guest_write(self->vcpu, 0, DOOR_GPA, 4, 0x55aa, &log);
+		EXPECT_EQ(bad[i], ring->first);
+		EXPECT_TRUE(ring->last == 3 || ring->last == 4);
+	}
+	EXPECT_WHO(ZONE, 0, DOOR_GPA, 4, 1);
+}
+
+TEST_F(bus, ring_full)
+{
+	struct kvm_coalesced_mmio_ring *ring = self->ring;
+	const uint32_t max = ring_max();
+	struct io_log log;
+	int i;
+
+	ASSERT_EQ(0, zone_add(self->vm, DOOR_GPA, 0x100, 0));
+	ASSERT_EQ(0, zone_add(self->vm, DOOR_GPA, 0x10, 0));
+	door_assign(self->vm, self->fd, DOOR_GPA + 8, 4, 0, 0);
+	ring->first = ring->last = 0;
+	for (i = 0; i < max - 1; i++)
+		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
+	/* No zone has room: userspace's turn. Doorbells need none. */
+	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
+	EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA + 8, 4, i, &log));
+	EXPECT_EQ(1, eventfd_take(self->fd));
+	ring->first = 1;
+	EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
+	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
+}
+
+/* A thousand devices on a bus; doorbells do not count. */
+TEST_F_TIMEOUT(bus, device_limit, 60)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	uint32_t bus;
+	int i;
+
+	for_each_guest_bus(bus) {
+		for (i = 0; i < 200; i++)
+			door_assign(vm, self->fd, 0x100000 + i * 8, 4, bus, 0);
+		for (i = 0; i < 1000; i++)
+			ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, bus)) TH_LOG("zone %d", i);
+		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x1000 + i * 8, 8, bus));
+		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x1000, 8, bus));
+		/* One goes, one comes. */
+		EXPECT_EQ(0, zone_del(vm, 0x1000 + 500 * 8, 8, bus));
+		EXPECT_EQ(0, zone_add(vm, 0x9000, 8, bus));
+		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x9000, 8, bus));
+		for (i = 0; i < 100; i++)
+			door_deassign(vm, self->fd, 0x100000 + i * 8, 4, bus, 0);
+		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x9000, 8, bus));
+		EXPECT_EQ(0, zone_del(vm, 0x1000 + 7 * 8, 8, bus));
+		EXPECT_EQ(0, zone_add(vm, 0x9000, 8, bus));
+		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x9000, 8, bus));
+	}
+	kvm_vm_free(vm);
+}
+
+/* Where no device fits any more a doorbell does. */
+TEST_F_TIMEOUT(bus, doorbells_on_full_bus, 60)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	int i, refused = 0;
+
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, 0)) TH_LOG("zone %d", i);
+	for (i = 0; i < 100; i++)
+		refused += !!door_ioctl(vm, self->fd, 0x1000 + i * 8, 4, 0, 0);
+	EXPECT_EQ(0, refused);
+	EXPECT_EQ(-ENOSPC, zone_add(vm, 0x9000, 8, 0));
+	kvm_vm_free(vm);
+}
+
+/* With a full bus around them, those that are left are as they were. */
+TEST_F_TIMEOUT(bus, unregister_leaves_the_others, 60)
+{
+	const int nr = 256;
+	bool there[256];
+	int step, i;
+
+	for (i = 0; i < nr; i++) {
+		ASSERT_EQ(0, zone_add(self->vm, DOOR_GPA + i * 8, 4, 0));
+		door_assign(self->vm, self->fd, DOOR_GPA + i * 8 + 4, 4, 0, 0);
+		there[i] = true;
+	}
+	for (step = 0; step < 16; step++) {
+		for (i = step; i < nr; i += 16) {
+			int gone = i * 37 % nr;
+
+			ASSERT_EQ(0, zone_del(self->vm, DOOR_GPA + gone * 8, 4, 0));
+			there[gone] = false;
+		}
+		for (i = 0; i < nr; i += step % 3 + 1) {
+			EXPECT_WHO(there[i] ? ZONE : USER, 0, DOOR_GPA + i * 8, 4, i);
+			EXPECT_WHO(DOOR, 0, DOOR_GPA + i * 8 + 4, 4, i);
+		}
+	}
+}
+
+struct storm {
+	struct kvm_vm *vm;
+	uint64_t at;
+	bool stop;
+};
+
+static void *zone_storm(void *arg)
+{
+	struct storm *s = arg;
+
+	while (!READ_ONCE(s->stop)) {
+		zone_add(s->vm, s->at, 64, 0);
+		zone_add(s->vm, s->at + 8, 32, 0);
+		zone_add(s->vm, s->at + 16, 8, 0);
+		zone_del(s->vm, s->at + 16, 4, 0);
+	}
+	return NULL;
+}
+
+/* Zones come and go around a vCPU's writes: each goes to one or to the other. */
+TEST_F(bus, zones_under_way)
+{
+	struct storm s = { .vm = self->vm, .at = DOOR_GPA };
+	int n[4] = { }, i;
+	pthread_t thread;
+	uint64_t end;
+
+	door_assign(self->vm, self->fd, DOOR_GPA + 20, 4, 0, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, zone_storm, &s));
+	end = now_ns() + 2000000000ull;
+	for (i = 0; now_ns() < end; i++) {
+		n[who(0, DOOR_GPA + 16, 4, i)]++;
+		EXPECT_WHO(DOOR, 0, DOOR_GPA + 20, 4, i);
+	}
+	WRITE_ONCE(s.stop, true);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(i, n[USER] + n[ZONE]);
+	EXPECT_LT(0, i);
+}
+
+#ifdef __x86_64__
+static uint8_t pic_imr(struct kvm_vm *vm)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+
+	vm_ioctl(vm, KVM_GET_IRQCHIP, &chip);
+	return chip.chip.pic.imr;
+}
+
+/* A doorbell on a port of the interrupt controller has the first word. */
+TEST_F(bus, doorbell_on_pic)
+{
+	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x5a);
+	EXPECT_EQ(0x5a, pic_imr(self->vm));
+	door_assign(self->vm, self->fd, 0x21, 1, PIO | DM, 0xa5);
+	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x5b);
+	EXPECT_EQ(0x5b, pic_imr(self->vm));
+	EXPECT_WHO(DOOR, PIO, 0x21, 1, 0xa5);
+	EXPECT_EQ(0x5b, pic_imr(self->vm));
+
+	/* What is read is still the device. */
+	EXPECT_EQ(0, guest_read(self->vcpu, PIO, 0x21, 1, NULL));
+	EXPECT_EQ(0, eventfd_take(self->fd));
+	door_deassign(self->vm, self->fd, 0x21, 1, PIO | DM, 0xa5);
+	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0xa5);
+	EXPECT_EQ(0xa5, pic_imr(self->vm));
+
+	/* Any length, at the device's first port. */
+	door_assign(self->vm, self->fd, 0x20, 0, PIO, 0);
+	EXPECT_WHO(DOOR, PIO, 0x20, 1, 0x0b);
+	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x33);
+	EXPECT_EQ(0x33, pic_imr(self->vm));
+}
+
+TEST_F(bus, doorbell_on_pit)
+{
+	struct kvm_pit_config config = { };
+	uint16_t port;
+
+	vm_ioctl(self->vm, KVM_CREATE_PIT2, &config);
+	for (port = 0x40; port <= 0x43; port++) {
+		EXPECT_WHO(DEVICE, PIO, port, 1, 0);
+		door_assign(self->vm, self->fd, port, 1, PIO, 0);
+		EXPECT_WHO(DOOR, PIO, port, 1, 0);
+		door_deassign(self->vm, self->fd, port, 1, PIO, 0);
+		EXPECT_WHO(DEVICE, PIO, port, 1, 0);
+	}
+}
+
+/* Doorbells that were there before the device, on it and beside it. */
+TEST_F(bus, pit_after_doorbells)
+{
+	struct kvm_pit_config config = { };
+
+	door_assign(self->vm, self->fd, 0x41, 1, PIO, 0);
+	door_assign(self->vm, self->fd, 0x44, 1, PIO, 0);
+	ASSERT_EQ(0, zone_add(self->vm, 0x30, 0x40, PIO));
+	vm_ioctl(self->vm, KVM_CREATE_PIT2, &config);
+	EXPECT_WHO(DEVICE, PIO, 0x40, 1, 0);
+	EXPECT_WHO(DOOR, PIO, 0x41, 1, 0);
+	EXPECT_WHO(DEVICE, PIO, 0x42, 1, 0);
+	EXPECT_WHO(DEVICE, PIO, 0x43, 1, 0);
+	EXPECT_WHO(DOOR, PIO, 0x44, 1, 0);
+	EXPECT_WHO(ZONE, PIO, 0x3f, 1, 0);
+	EXPECT_WHO(ZONE, PIO, 0x45, 1, 0);
+	EXPECT_WHO(ZONE, PIO, 0x3e, 4, 0);
+}
+
+/* The narrower range is asked first, device or zone. */
+TEST_F(bus, narrowest_first)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	const uint64_t ioapic = 0xfec00000;
+
+	/* A zone around a device: the device. */
+	ASSERT_EQ(0, zone_add(self->vm, 0x10, 0x20, PIO));
+	EXPECT_WHO(ZONE, PIO, 0x1f, 1, 1);
+	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x12);
+	EXPECT_EQ(0x12, pic_imr(self->vm));
+	EXPECT_WHO(ZONE, PIO, 0x22, 1, 1);
+	EXPECT_WHO(ZONE, PIO, 0x1f, 2, 1);
+
+	/* A zone in a device: the zone, and the device around it. */
+	virt_map(self->vm, ioapic, ioapic, 1);
+	EXPECT_WHO(DEVICE, 0, ioapic, 4, 0x10);
+	ASSERT_EQ(0, zone_add(self->vm, ioapic, 4, 0));
+	EXPECT_WHO(ZONE, 0, ioapic, 4, 0x11);
+	vm_ioctl(self->vm, KVM_GET_IRQCHIP, &chip);
+	EXPECT_EQ(0x10, chip.chip.ioapic.ioregsel);
+	EXPECT_WHO(DEVICE, 0, ioapic + 0x10, 4, 0x10041);
+	vm_ioctl(self->vm, KVM_GET_IRQCHIP, &chip);
+	EXPECT_EQ(0x41, chip.chip.ioapic.redirtbl[0].fields.vector);
+	EXPECT_EQ(0, zone_del(self->vm, ioapic, 4, 0));
+	EXPECT_WHO(DEVICE, 0, ioapic, 4, 0x12);
+	vm_ioctl(self->vm, KVM_GET_IRQCHIP, &chip);
+	EXPECT_EQ(0x12, chip.chip.ioapic.ioregsel);
+}
+
+/* Of equals the one that was there first. */
+TEST_F(bus, earliest_first)
+{
+	struct kvm_pit_config config = { };
+
+	ASSERT_EQ(0, zone_add(self->vm, 0x20, 2, PIO));
+	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x13);
+	ASSERT_EQ(0, zone_add(self->vm, 0x40, 4, PIO));
+	vm_ioctl(self->vm, KVM_CREATE_PIT2, &config);
+	EXPECT_WHO(ZONE, PIO, 0x40, 1, 1);
+	EXPECT_WHO(ZONE, PIO, 0x43, 1, 1);
+	EXPECT_EQ(0, zone_del(self->vm, 0x40, 4, PIO));
+	EXPECT_WHO(DEVICE, PIO, 0x40, 1, 1);
+}
+#endif /* __x86_64__ */
+
+TEST_HARNESS_MAIN
