@@ -111,24 +111,20 @@ bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring);
 
-/* Offers an access to the devices that hold it. */
-static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
-				 gpa_t addr, int len, void *val, bool write)
+/*
+ * Offers an access to the devices that hold it. Not inline, so that kicks and
+ * buses without devices do not pay for the arrays.
+ */
+static noinline int offer_to(struct kvm_vcpu *vcpu, struct kvm_io_ranges *ranges,
+			     gpa_t addr, int len, void *val, bool write)
 {
-	struct kvm_io_ranges *ranges = &vcpu->kvm->buses[bus_idx].ranges;
 	struct kvm_io_candidate found[BATCH], last, *after = NULL;
 	unsigned int i, nr;
-
-	if (!rcu_access_pointer(ranges->table))
-		return -EOPNOTSUPP;
 
 	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&vcpu->kvm->srcu),
 			 "KVM device accessed without kvm->srcu");
 
 	do {
-		/* Pairs with the smp_mb() of whoever registers. */
-		smp_rmb();
-
 		rcu_read_lock();
 		nr = kvm_io_ranges_find(ranges, addr, len, after, found, BATCH);
 		rcu_read_unlock();
@@ -148,6 +144,18 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 	} while (nr == BATCH);
 
 	return -EOPNOTSUPP;
+}
+
+static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
+				 gpa_t addr, int len, void *val, bool write)
+{
+	struct kvm_io_ranges *ranges = &vcpu->kvm->buses[bus_idx].ranges;
+
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
+	if (!rcu_access_pointer(ranges->table))
+		return -EOPNOTSUPP;
+	return offer_to(vcpu, ranges, addr, len, val, write);
 }
 
 /**

@@ -14,42 +14,67 @@ static struct kvm_io_index_block *block_alloc(void)
 {
 	struct kvm_io_index_block *block;
 
-	BUILD_BUG_ON(sizeof(*block) > 1024);
-
 	block = kmalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
-	if (block)
+	if (block) {
+		seqcount_init(&block->seq);
 		block->nr = 0;
+	}
 	return block;
 }
 
-/* Adds to a block that no reader knows yet. */
-static void block_push(struct kvm_io_index_block *block, u64 key, void *val)
+static void block_set(struct kvm_io_index_block *block, unsigned int pos,
+		      u64 key, void *val)
 {
-	block->key[block->nr] = key;
-	RCU_INIT_POINTER(block->val[block->nr], val);
-	block->nr++;
+	WRITE_ONCE(block->key[pos], key);
+	rcu_assign_pointer(block->val[pos], val);
 }
 
-/* Copies the live ones of old's entries [from, to) behind what @block has. */
-static void block_push_live(struct kvm_io_index_block *block,
-			    const struct kvm_io_index_block *old,
-			    unsigned int from, unsigned int to)
+static void block_copy_entry(struct kvm_io_index_block *block, unsigned int to,
+			     const struct kvm_io_index_block *old,
+			     unsigned int from)
 {
-	for (; from < to; from++) {
-		void *val = writer_deref(old->val[from]);
-
-		if (val)
-			block_push(block, old->key[from], val);
-	}
+	block_set(block, to, old->key[from], writer_deref(old->val[from]));
 }
 
-static unsigned int block_live(const struct kvm_io_index_block *block)
+/* Makes room at @pos and fills it. */
+static void block_insert(struct kvm_io_index_block *block, unsigned int pos,
+			 u64 key, void *val)
 {
-	unsigned int i, live = 0;
+	unsigned long flags;
+	unsigned int i;
 
-	for (i = 0; i < block->nr; i++)
-		live += !!rcu_access_pointer(block->val[i]);
-	return live;
+	local_irq_save(flags);
+	write_seqcount_begin(&block->seq);
+	for (i = block->nr; i > pos; i--)
+		block_copy_entry(block, i, block, i - 1);
+	block_set(block, pos, key, val);
+	WRITE_ONCE(block->nr, block->nr + 1);
+	write_seqcount_end(&block->seq);
+	local_irq_restore(flags);
+}
+
+/* Closes the gap at @pos. */
+static void block_remove(struct kvm_io_index_block *block, unsigned int pos)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	local_irq_save(flags);
+	write_seqcount_begin(&block->seq);
+	for (i = pos + 1; i < block->nr; i++)
+		block_copy_entry(block, i - 1, block, i);
+	WRITE_ONCE(block->nr, block->nr - 1);
+	write_seqcount_end(&block->seq);
+	local_irq_restore(flags);
+}
+
+/* Appends to a block that no reader knows yet. */
+static void block_append(struct kvm_io_index_block *block,
+			 const struct kvm_io_index_block *old,
+			 unsigned int from, unsigned int to)
+{
+	for (; from < to; from++)
+		block_copy_entry(block, block->nr++, old, from);
 }
 
 static struct kvm_io_index_root *root_alloc(unsigned int nr)
@@ -67,8 +92,9 @@ static struct kvm_io_index_root *root_alloc(unsigned int nr)
 static void root_push(struct kvm_io_index_root *root, u64 first,
 		      struct kvm_io_index_block *block)
 {
-	root->ent[root->nr].first = first;
-	RCU_INIT_POINTER(root->ent[root->nr].block, block);
+	/* The first block begins where addresses begin. */
+	root->ent[root->nr].first = root->nr ? first : 0;
+	root->ent[root->nr].block = block;
 	root->nr++;
 }
 
@@ -82,96 +108,86 @@ static int insert_first(struct kvm_io_index *index, u64 key, void *val)
 		kvfree(root);
 		return -ENOMEM;
 	}
-	block_push(block, key, val);
-	root_push(root, 0, block);
+	block_set(block, 0, key, val);
+	block->nr = 1;
+	root_push(root, key, block);
 	rcu_assign_pointer(index->root, root);
 	return 0;
 }
 
-/* Replaces block @at by a copy that has @key and none of the cleared ones. */
-static int insert_copy(struct kvm_io_index_root *root, unsigned int at,
-		       unsigned int pos, u64 key, void *val)
-{
-	struct kvm_io_index_block *old = writer_deref(root->ent[at].block);
-	struct kvm_io_index_block *new = block_alloc();
-
-	if (!new)
-		return -ENOMEM;
-	block_push_live(new, old, 0, pos);
-	block_push(new, key, val);
-	block_push_live(new, old, pos, old->nr);
-	rcu_assign_pointer(root->ent[at].block, new);
-	kfree_rcu(old, rcu);
-	return 0;
-}
-
 /*
- * Block @at is full: makes two of it, and a new root. The split is in the
- * middle, except behind the last address of all: who registers in rising order
- * gets full blocks. Blocks that have only cleared entries left are dropped.
+ * Block @at is full: makes a root with two new ones in its place, or, behind
+ * the last address of all, with one more, so that who registers in rising order
+ * gets full blocks. Empty blocks are left out. The caller inserts then.
  */
-static int insert_split(struct kvm_io_index *index, unsigned int at,
-			unsigned int pos, u64 key, void *val)
+static int split(struct kvm_io_index *index, unsigned int at, bool behind)
 {
 	struct kvm_io_index_root *old_root = writer_deref(index->root);
-	struct kvm_io_index_block *old = writer_deref(old_root->ent[at].block);
-	bool append = pos == old->nr && at == old_root->nr - 1;
+	struct kvm_io_index_block *old = old_root->ent[at].block;
 	struct kvm_io_index_block *low = NULL, *high;
 	struct kvm_io_index_root *root;
-	unsigned int i;
+	unsigned int i, mid = old->nr / 2;
 
 	root = root_alloc(old_root->nr + 1);
 	high = block_alloc();
-	if (!append)
+	if (!behind)
 		low = block_alloc();
-	if (!root || !high || !(low || append)) {
+	if (!root || !high || !(low || behind)) {
 		kvfree(root);
 		kfree(high);
 		kfree(low);
 		return -ENOMEM;
 	}
 
-	if (append) {
-		block_push(high, key, val);
-	} else {
-		unsigned int mid = old->nr / 2;
-
-		block_push_live(low, old, 0, min(pos, mid));
-		if (pos <= mid)
-			block_push(low, key, val);
-		block_push_live(low, old, min(pos, mid), mid);
-		block_push_live(high, old, mid, max(pos, mid));
-		if (pos > mid)
-			block_push(high, key, val);
-		block_push_live(high, old, max(pos, mid), old->nr);
+	if (!behind) {
+		block_append(low, old, 0, mid);
+		block_append(high, old, mid, old->nr);
 	}
 
 	for (i = 0; i < old_root->nr; i++) {
-		struct kvm_io_index_block *block;
+		struct kvm_io_index_entry *ent = &old_root->ent[i];
 
-		block = writer_deref(old_root->ent[i].block);
 		if (i == at) {
-			root_push(root, old_root->ent[i].first, low ?: block);
-			root_push(root, high->key[0], high);
-		} else if (block_live(block)) {
-			root_push(root, old_root->ent[i].first, block);
+			root_push(root, ent->first, low ?: old);
+			root_push(root, behind ? old->key[old->nr - 1] + 1 :
+						 high->key[0], high);
+		} else if (ent->block->nr) {
+			root_push(root, ent->first, ent->block);
 		}
 	}
-	/* Whatever block comes first now, it begins where addresses begin. */
-	root->ent[0].first = 0;
-
 	rcu_assign_pointer(index->root, root);
 
 	/* Only now that no new reader can get at them through the root. */
 	for (i = 0; i < old_root->nr; i++) {
-		struct kvm_io_index_block *block;
+		struct kvm_io_index_block *block = old_root->ent[i].block;
 
-		block = writer_deref(old_root->ent[i].block);
-		if (i == at ? !append : !block_live(block))
+		if (i == at ? !behind : !block->nr)
 			kfree_rcu(block, rcu);
 	}
 	kvfree_rcu(old_root, rcu);
 	return 0;
+}
+
+/* Block that has or should have @key, and where in it. */
+static struct kvm_io_index_block *
+locate(const struct kvm_io_index_root *root, u64 key, unsigned int *at,
+       unsigned int *pos)
+{
+	struct kvm_io_index_block *block;
+
+	*at = kvm_io_index_root_search(root, key) - root->ent;
+	block = root->ent[*at].block;
+	*pos = kvm_io_index_block_search(block, block->nr, key) - block->key;
+	/* From the last one below @key to where @key belongs. */
+	if (*pos < block->nr && block->key[*pos] < key)
+		++*pos;
+	return block;
+}
+
+static bool has_key(const struct kvm_io_index_block *block, unsigned int pos,
+		    u64 key)
+{
+	return pos < block->nr && block->key[pos] == key;
 }
 
 /**
@@ -192,55 +208,24 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val)
 
 	if (!root) {
 		ret = insert_first(index, key, val);
-		goto out;
+		if (!ret)
+			index->nr = 1;
+		return ret;
 	}
 
-	at = kvm_io_index_root_pos(root, key);
-	block = writer_deref(root->ent[at].block);
-	pos = kvm_io_index_block_pos(block, block->nr, key);
-	if (block->key[pos] == key) {
-		if (rcu_access_pointer(block->val[pos]))
-			return -EEXIST;
-		rcu_assign_pointer(block->val[pos], val);
-		ret = 0;
-		goto out;
+	block = locate(root, key, &at, &pos);
+	if (has_key(block, pos, key))
+		return -EEXIST;
+
+	if (block->nr == KVM_IO_INDEX_BLOCK) {
+		ret = split(index, at, at == root->nr - 1 && pos == block->nr);
+		if (ret)
+			return ret;
+		block = locate(writer_deref(index->root), key, &at, &pos);
 	}
-	/* From the last one below @key to where @key belongs. */
-	if (block->key[pos] < key)
-		pos++;
-
-	if (pos == block->nr && block->nr < KVM_IO_INDEX_BLOCK) {
-		block->key[pos] = key;
-		RCU_INIT_POINTER(block->val[pos], val);
-		/* Pairs with the acquire in kvm_io_index_find(). */
-		smp_store_release(&block->nr, pos + 1);
-		ret = 0;
-	} else if (block->nr < KVM_IO_INDEX_BLOCK ||
-		   block_live(block) < KVM_IO_INDEX_BLOCK) {
-		ret = insert_copy(root, at, pos, key, val);
-	} else {
-		ret = insert_split(index, at, pos, key, val);
-	}
-out:
-	if (!ret)
-		index->nr++;
-	return ret;
-}
-
-/* Position of @key's live entry; NULL if there is none. */
-static struct kvm_io_index_block *find_live(const struct kvm_io_index *index,
-					    u64 key, unsigned int *pos)
-{
-	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_block *block;
-
-	if (!root)
-		return NULL;
-	block = writer_deref(root->ent[kvm_io_index_root_pos(root, key)].block);
-	*pos = kvm_io_index_block_pos(block, block->nr, key);
-	if (block->key[*pos] != key || !rcu_access_pointer(block->val[*pos]))
-		return NULL;
-	return block;
+	block_insert(block, pos, key, val);
+	index->nr++;
+	return 0;
 }
 
 /**
@@ -253,11 +238,14 @@ static struct kvm_io_index_block *find_live(const struct kvm_io_index *index,
  */
 void *kvm_io_index_lookup(const struct kvm_io_index *index, u64 key)
 {
+	struct kvm_io_index_root *root = writer_deref(index->root);
 	struct kvm_io_index_block *block;
-	unsigned int pos;
+	unsigned int at, pos;
 
-	block = find_live(index, key, &pos);
-	return block ? writer_deref(block->val[pos]) : NULL;
+	if (!root)
+		return NULL;
+	block = locate(root, key, &at, &pos);
+	return has_key(block, pos, key) ? writer_deref(block->val[pos]) : NULL;
 }
 
 /**
@@ -273,22 +261,23 @@ void *kvm_io_index_lookup(const struct kvm_io_index *index, u64 key)
  */
 void *kvm_io_index_remove(struct kvm_io_index *index, u64 key)
 {
-	struct kvm_io_index_root *root;
+	struct kvm_io_index_root *root = writer_deref(index->root);
 	struct kvm_io_index_block *block;
-	unsigned int pos, i;
+	unsigned int at, pos;
 	void *val;
 
-	block = find_live(index, key, &pos);
-	if (!block)
+	if (!root)
+		return NULL;
+	block = locate(root, key, &at, &pos);
+	if (!has_key(block, pos, key))
 		return NULL;
 	val = writer_deref(block->val[pos]);
-	RCU_INIT_POINTER(block->val[pos], NULL);
+	block_remove(block, pos);
 
 	if (!--index->nr) {
-		root = writer_deref(index->root);
 		RCU_INIT_POINTER(index->root, NULL);
-		for (i = 0; i < root->nr; i++) {
-			block = writer_deref(root->ent[i].block);
+		for (at = 0; at < root->nr; at++) {
+			block = root->ent[at].block;
 			kfree_rcu(block, rcu);
 		}
 		kvfree_rcu(root, rcu);
@@ -308,23 +297,16 @@ void *kvm_io_index_remove(struct kvm_io_index *index, u64 key)
 void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
 {
 	struct kvm_io_index_root *root = writer_deref(index->root);
+	struct kvm_io_index_block *block;
 	unsigned int at, pos;
 
 	if (!root)
 		return NULL;
-	for (at = kvm_io_index_root_pos(root, *key); at < root->nr; at++) {
-		struct kvm_io_index_block *block;
-
-		block = writer_deref(root->ent[at].block);
-		pos = kvm_io_index_block_pos(block, block->nr, *key);
-		for (; pos < block->nr; pos++) {
-			void *val = writer_deref(block->val[pos]);
-
-			if (val && block->key[pos] >= *key) {
-				*key = block->key[pos];
-				return val;
-			}
-		}
+	for (block = locate(root, *key, &at, &pos); pos == block->nr; pos = 0) {
+		if (++at == root->nr)
+			return NULL;
+		block = root->ent[at].block;
 	}
-	return NULL;
+	*key = block->key[pos];
+	return writer_deref(block->val[pos]);
 }

@@ -11,46 +11,48 @@
  *	index -> root   first | block
  *	                ------+------
  *	                  0x0 |   o----> block  key[] 0x10 0x14 0x20 ...
- *	                 0x80 |   o--.          val[]   o    o    -
+ *	                 0x80 |   o--.          val[]   o    o    o
  *	                0x100 |   o  |
  *	                             '-> block  key[] 0x80 0x88 0x8c ...
  *	                                        val[]   o    o    o
  *
- * A block holds up to KVM_IO_INDEX_BLOCK addresses. root->first[i] is a lower
- * bound for block i's addresses and greater than all of block i - 1's; the
- * first one counts as 0. A NULL val[] is an address that was removed.
+ * A block holds up to KVM_IO_INDEX_BLOCK addresses. root->ent[i].first is a
+ * lower bound for block i's addresses and greater than all of block i - 1's; the
+ * first one counts as 0.
  *
  * Who writes: one writer at a time, under the caller's lock.
  * Who reads: anybody in an RCU read-side critical section, interrupts on or
- * off; a reader takes no lock, writes nothing and never starts over.
+ * off; a reader takes no lock and writes nothing.
  *
- * What a reader can meet. key[] entries below nr never change, so a search
- * within a block is a search in a constant array. Three things are changed in
- * place, each by one store:
- *  - val[i], set with release order after what it points to, or cleared;
- *  - nr, raised with release order after key[nr] and val[nr] were written, and
- *    read with acquire order (an address greater than all others of its block
- *    is added like this, without a copy);
- *  - root->ent[i].block, replaced with release order by a copy of the block
- *    that has one address more, or fewer cleared ones.
- * Splitting a block makes a new root, which is published the same way. A reader
- * that still walks a replaced block or root sees the index as it was at the
- * moment of replacement, and what is removed later as present: callers must be
- * able to tell from the pointer that it was removed (see io_bus_doorbell.h).
+ * What a reader can meet. A root never changes; index->root is replaced with
+ * release order. A block is changed in place, inside a write section of its
+ * seqcount, and a reader searches it once more if that happened meanwhile. The
+ * writer moves at most one block's entries there, with interrupts off, so that
+ * a reader does not have to search on until the writer's CPU is through with
+ * something else; whoever reads with interrupts off is held up no longer either.
+ *
+ * A full block is split into new ones, with a new root, and is left as it was.
+ * A reader that still walks the old root sees the index as it was when it was
+ * replaced: what has been added since is missing, what has been removed since
+ * is present. The access that it serves began before those changes ended, so
+ * either is right for an addition; callers must be able to tell from the
+ * pointer that it was removed (see io_bus_doorbell.h).
  *
  * What keeps memory alive: RCU. Replaced blocks and roots are given to
  * kfree_rcu(), which neither waits nor allocates on the caller's behalf.
  * Nothing here waits for a reader and nothing touches kvm->srcu.
  *
- * Removing an address is the one store to val[i]: it needs no memory.
+ * Removing an address needs no memory. A block that becomes empty stays until
+ * the next split makes a root without it, or until the index is empty.
  */
 
 #include "io_bus_internal.h"
 
-/* Block size such that a block fills a 1 KiB slab object on 64-bit. */
+/* As many as fill a 1 KiB slab object on 64-bit. */
 #define KVM_IO_INDEX_BLOCK	62
 
 struct kvm_io_index_block {
+	seqcount_t seq;
 	unsigned int nr;
 	u64 key[KVM_IO_INDEX_BLOCK];
 	void __rcu *val[KVM_IO_INDEX_BLOCK];
@@ -59,7 +61,7 @@ struct kvm_io_index_block {
 
 struct kvm_io_index_entry {
 	u64 first;
-	struct kvm_io_index_block __rcu *block;
+	struct kvm_io_index_block *block;
 };
 
 struct kvm_io_index_root {
@@ -68,37 +70,38 @@ struct kvm_io_index_root {
 	struct kvm_io_index_entry ent[];
 };
 
-/* Position of the last root entry whose block may hold @key. */
-static __always_inline unsigned int
-kvm_io_index_root_pos(const struct kvm_io_index_root *root, u64 key)
+/* The root entry whose block may hold @key: the last that is not above it. */
+static __always_inline const struct kvm_io_index_entry *
+kvm_io_index_root_search(const struct kvm_io_index_root *root, u64 key)
 {
-	unsigned int base = 0, n = root->nr;
+	const struct kvm_io_index_entry *ent = root->ent;
+	unsigned int n = root->nr;
 
 	while (n > 1) {
 		unsigned int half = n / 2;
 
-		if (root->ent[base + half].first <= key)
-			base += half;
+		if (ent[half].first <= key)
+			ent += half;
 		n -= half;
 	}
-	return base;
+	return ent;
 }
 
-/* Position of the last of @nr keys that is not above @key, or 0. */
-static __always_inline unsigned int
-kvm_io_index_block_pos(const struct kvm_io_index_block *block, unsigned int nr,
-		       u64 key)
+/* The last of @nr keys that is not above @key; the first if all of them are. */
+static __always_inline const u64 *
+kvm_io_index_block_search(const struct kvm_io_index_block *block,
+			  unsigned int nr, u64 key)
 {
-	unsigned int base = 0;
+	const u64 *k = block->key;
 
 	while (nr > 1) {
 		unsigned int half = nr / 2;
 
-		if (block->key[base + half] <= key)
-			base += half;
+		if (READ_ONCE(k[half]) <= key)
+			k += half;
 		nr -= half;
 	}
-	return base;
+	return k;
 }
 
 /**
@@ -114,17 +117,32 @@ static __always_inline void *kvm_io_index_find(const struct kvm_io_index *index,
 {
 	const struct kvm_io_index_root *root = rcu_dereference(index->root);
 	const struct kvm_io_index_block *block;
-	unsigned int pos;
+	unsigned int nr, seq;
+	const u64 *k;
+	void *val;
 
 	if (!root)
 		return NULL;
-	block = rcu_dereference(root->ent[kvm_io_index_root_pos(root, key)].block);
+	block = kvm_io_index_root_search(root, key)->block;
 
-	/* Pairs with the release in kvm_io_index_insert(): key and val first. */
-	pos = kvm_io_index_block_pos(block, smp_load_acquire(&block->nr), key);
-	if (block->key[pos] != key)
+again:
+	/*
+	 * Pairs with the write sections in io_bus_index.c. Searching once more
+	 * is as good as spinning, and changes are rare.
+	 */
+	seq = raw_seqcount_begin(&block->seq);
+	nr = READ_ONCE(block->nr);
+	k = kvm_io_index_block_search(block, nr, key);
+	/* In an empty block something stale may be first. */
+	if (READ_ONCE(*k) != key || !nr) {
+		if (unlikely(read_seqcount_retry(&block->seq, seq)))
+			goto again;
 		return NULL;
-	return rcu_dereference(block->val[pos]);
+	}
+	val = rcu_dereference(block->val[k - block->key]);
+	if (unlikely(read_seqcount_retry(&block->seq, seq)))
+		goto again;
+	return val;
 }
 
 int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val);

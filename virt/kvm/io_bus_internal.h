@@ -9,16 +9,17 @@
  */
 
 #include <linux/bug.h>
-#include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/eventfd.h>
 #include <linux/gfp.h>
 #include <linux/hash.h>
+#include <linux/irqflags.h>
 #include <linux/kvm_io_bus.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/rcupdate.h>
+#include <linux/seqlock.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/unaligned.h>

@@ -31,8 +31,9 @@
  * one from before it reads the route to after it has been delivered: so none is
  * delivered by the old route after that ioctl has returned.
  *
- * Locks, outermost first: the eventfd's wait-queue lock, bound_lock,
- * irqfds.lock. The first and the last may be taken in interrupts.
+ * Locks: irqfds.lock is innermost, under the eventfd's wait-queue lock, which
+ * may be taken in interrupts, or under bound_lock, which is not. These two are
+ * never held together.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
