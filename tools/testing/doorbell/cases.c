@@ -676,16 +676,18 @@ static void run_irqfds(struct group *group)
 		return;
 	}
 
+	vm_create(&vm);
+	vm_create_irqchip(&vm);
+	vm_create_vcpu(&vm);
+	vm_set_msi_routes(&vm, MAX_IRQFDS);
+
+	/* As many as the limit leaves, after all else is open. */
 	for (count = 0; count < MAX_IRQFDS + BATCH; count++) {
 		fds[count] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fds[count] < 0)
 			break;
 	}
 
-	vm_create(&vm);
-	vm_create_irqchip(&vm);
-	vm_create_vcpu(&vm);
-	vm_set_msi_routes(&vm, MAX_IRQFDS);
 	for (stage = 0; stage < 3; stage++) {
 		struct op *op = &group->op[2 * stage];
 
@@ -705,6 +707,45 @@ static void run_irqfds(struct group *group)
 	vm_destroy(&vm);
 	for (i = 0; i < count; i++)
 		close(fds[i]);
+}
+
+/*
+ * arg: whether irqfds.  Assign and deassign in turn, long enough that what
+ * they leave to be done later is done, and counted, as well.
+ */
+static void run_churn(struct group *group)
+{
+	int fd = new_eventfd(EFD_NONBLOCK), round;
+	struct kick kick = shape_kick(ASCENDING, 0);
+	struct op *op = &group->op[0];
+	bool irqfds = group->arg[0];
+	unsigned int i;
+	struct vm vm;
+	u64 start;
+
+	if (irqfds && !irqfd_possible(op)) {
+		close(fd);
+		return;
+	}
+
+	vm_create(&vm);
+	if (irqfds)
+		vm_create_irqchip(&vm);
+	vm_create_vcpu(&vm);
+	for (round = -1; round < options.repeat; round++) {
+		start = now();
+		for (i = 0; i < 2 * options.kicks; i++) {
+			if (irqfds)
+				vm_irqfd(&vm, 0, fd, i % 2 == 0);
+			else
+				vm_doorbell(&vm, &kick, WILDCARD, fd,
+					    i % 2 == 0);
+		}
+		op_sample(op, round, now() - start, options.kicks);
+	}
+	check_count(op, "the eventfd", take(fd), 0);
+	vm_destroy(&vm);
+	close(fd);
 }
 
 static void *vcpu_thread(void *arg)
@@ -997,6 +1038,14 @@ static void add_irqfds(void)
 	       "irqfd/round-trip");
 }
 
+static void add_churns(void)
+{
+	add_op(add_group(run_churn, false, 0, 0),
+	       "assign and deassign in turn, one such pair", "churn/doorbell");
+	add_op(add_group(run_churn, true, 0, 0),
+	       "assign and deassign in turn, one such pair", "churn/irqfd");
+}
+
 static void add_zones(void)
 {
 	static const char * const orders[] = { "zone-first", "doorbell-first" };
@@ -1020,6 +1069,7 @@ struct group *all_groups(void)
 		add_kicks();
 		add_many();
 		add_irqfds();
+		add_churns();
 		add_zones();
 	}
 	return first;
