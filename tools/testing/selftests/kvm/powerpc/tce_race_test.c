@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tables with several hands on them: vCPUs, userspace through its mapping,
+ * lists that change while they are read, tables that are closed while they are
+ * used, memory that goes away. The freed page that somebody still writes to
+ * shows best with page_poison=1 slub_debug=FZP.
+ *
+ *   tce_race_test [seconds]      for each test, default 2
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tap.h"
+#include "tce_vm.h"
+
+#define LIOBN		0x80002000UL
+#define OTHER		0x80003000UL
+#define VCPUS		2
+
+static struct vm *vm;
+static int seconds = 2;
+static bool can_switch;
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static void pause_us(long us)
+{
+	struct timespec ts = { 0, us * 1000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static uint64_t *map_table(int fd, size_t entries)
+{
+	uint64_t *p = mmap(NULL, entries * 8, PROT_READ | PROT_WRITE,
+			   MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap of a table: %s", strerror(errno));
+	return p;
+}
+
+static int table(uint64_t liobn, uint64_t size)
+{
+	int fd = tce_create(vm, liobn, 12, 0, size);
+
+	if (fd < 0)
+		die("cannot create a table: %s", strerror(-fd));
+	return fd;
+}
+
+/* Let a vCPU repeat an hcall until stop() */
+static void repeat(int id, uint64_t nr, uint64_t liobn, uint64_t ioba,
+		   uint64_t tce, uint64_t n, uint64_t step)
+{
+	struct vcpu *cpu = &vm->vcpu[id];
+
+	*cpu->ctl = (struct guest_ctl){
+		.job = JOB_REPEAT, .count = 1UL << 62, .step = step,
+		.arg = { nr, liobn, ioba, tce, n },
+	};
+	vcpu_start(cpu);
+}
+
+static uint64_t stop(int id)
+{
+	struct vcpu *cpu = &vm->vcpu[id];
+
+	__atomic_store_n(&cpu->ctl->stop, 1, __ATOMIC_SEQ_CST);
+	vcpu_join(cpu);
+	return cpu->ctl->done;
+}
+
+/* Somebody's whole value, always */
+static void whole_values(void)
+{
+	const uint64_t a = 0x1111111111111110UL, b = 0x2222222222222220UL;
+	const uint64_t c = 0x4444444444444444UL, d = 0x88888888888888a8UL;
+	const size_t n = 64;
+	unsigned long looks = 0, seen[5] = { 0 };
+	volatile uint64_t *t;
+	bool mode = true;
+	uint64_t calls;
+	double end;
+	int fd, i;
+
+	fd = table(LIOBN, n);
+	t = map_table(fd, n);
+	repeat(0, H_PUT_TCE, LIOBN, 0, a, 0, 0);
+	repeat(1, H_STUFF_TCE, LIOBN, 0, b, n, 0);
+
+	end = now() + seconds;
+	while (now() < end) {
+		if (can_switch && looks % 50 == 0)
+			tce_set_real_mode(mode = !mode);
+		for (i = 0; i < 200; i++) {
+			uint64_t v = t[i % n];
+
+			if (v == 0)
+				seen[0]++;
+			else if (v == a)
+				seen[1]++;
+			else if (v == b)
+				seen[2]++;
+			else if (v == c || v == d)
+				seen[3]++;
+			else
+				seen[4]++, CHECK(0, "entry %zu is %#lx", i % n, v);
+			t[0] = i & 1 ? c : d;
+		}
+		looks++;
+		pause_us(100);
+	}
+	if (can_switch)
+		tce_set_real_mode(true);
+	calls = stop(0);
+	printf("# %lu and %lu hcalls; looks: %lu zero, %lu and %lu of the vCPUs, %lu ours\n",
+	       calls, stop(1), seen[0], seen[1], seen[2], seen[3]);
+	CHECK_EQ(vm->vcpu[0].ctl->failed + vm->vcpu[1].ctl->failed, 0);
+	CHECK(seen[2] && seen[3], "too little overlap");
+	munmap((void *)t, n * 8);
+	close(fd);
+}
+
+/*
+ * A vCPU's list is rewritten by another vCPU all the time, between entries that
+ * are good and entries that are not: what is not good is never stored, and a
+ * call that fails stores nothing.
+ */
+static void list_changes(void)
+{
+	const uint64_t good = 0x5003, bad = 0x00aabb0000001013UL;
+	const size_t n = 512;
+	struct vcpu *cpu = &vm->vcpu[0], *other = &vm->vcpu[1];
+	unsigned long ok = 0, refused = 0, i, k;
+	uint64_t *t, *list = gpa(vm, GUEST_LISTS);
+	double end;
+	int fd;
+
+	fd = table(LIOBN, n);
+	t = map_table(fd, n);
+	for (i = 0; i < n; i++)
+		list[i] = htobe64(good);
+
+	/* The last few entries, so that half of the calls find them good */
+	*other->ctl = (struct guest_ctl){
+		.job = JOB_SCRIBBLE, .count = 4, .ptr = GUEST_LISTS + (n - 4) * 8,
+		.arg = { htobe64(good), htobe64(bad) },
+	};
+	vcpu_start(other);
+
+	end = now() + seconds;
+	for (k = 0; now() < end; k++) {
+		long ret;
+
+		memset(t, 0, n * 8);
+		ret = vcpu_hcall(cpu, NULL, H_PUT_TCE_INDIRECT, LIOBN, 0,
+				 GUEST_LISTS, n);
+		if (ret == H_SUCCESS)
+			ok++;
+		else
+			refused++;
+		CHECK(ret == H_SUCCESS || ret == H_USER, "result %ld", ret);
+		for (i = 0; i < n; i++)
+			if (t[i] != (ret == H_SUCCESS ? good : 0))
+				break;
+		CHECK(i == n, "call %lu returned %ld, entry %lu is %#lx", k, ret,
+		      i, t[i]);
+	}
+	stop(1);
+	printf("# %lu lists taken, %lu refused, %lu times rewritten\n", ok,
+	       refused, (unsigned long)other->ctl->done);
+	CHECK(ok && refused, "too little overlap");
+	munmap(t, n * 8);
+	close(fd);
+}
+
+/*
+ * The same, with all calls made inside the guest, at full speed: the table is
+ * watched from outside while they run.
+ */
+static void list_changes_watched(void)
+{
+	const uint64_t good = 0x5003, bad = 0x00aabb0000001013UL;
+	const size_t n = 512;
+	struct vcpu *other = &vm->vcpu[1];
+	volatile uint64_t *t;
+	uint64_t calls;
+	double end;
+	int fd, i;
+
+	fd = table(LIOBN, n);
+	t = map_table(fd, n);
+	for (i = 0; i < (int)n; i++)
+		((uint64_t *)gpa(vm, GUEST_LISTS))[i] = htobe64(good);
+	*other->ctl = (struct guest_ctl){
+		.job = JOB_SCRIBBLE, .count = n, .ptr = GUEST_LISTS,
+		.arg = { htobe64(good), htobe64(bad) },
+	};
+	vcpu_start(other);
+	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS, n, 0);
+
+	end = now() + seconds;
+	while (now() < end) {
+		for (i = 0; i < (int)n; i++) {
+			uint64_t v = t[i];
+
+			CHECK(!v || v == good, "entry %d is %#lx", i, v);
+		}
+		pause_us(50);
+	}
+	calls = stop(0);
+	stop(1);
+	printf("# %lu calls, %lu refused\n", calls,
+	       (unsigned long)vm->vcpu[0].ctl->failed);
+	CHECK(vm->vcpu[0].ctl->failed && vm->vcpu[0].ctl->failed < calls,
+	      "too little overlap");
+	munmap((void *)t, n * 8);
+	close(fd);
+}
+
+/*
+ * Close the table that two vCPUs are filling. When close() has returned, its
+ * pages belong to somebody else, for instance to the next table, in which
+ * nobody may write a thing.
+ */
+static void close_while_used(void)
+{
+	size_t n = getpagesize() / 8, i;
+	unsigned long rounds = 0, dirty = 0, used = 0;
+	uint64_t *t;
+	double end;
+	int fd;
+
+	for (i = 0; i < 512; i++)
+		((uint64_t *)gpa(vm, GUEST_LISTS))[i] = htobe64(0x7003);
+	repeat(0, H_STUFF_TCE, LIOBN, 0, 0x7770, n, 0);
+	repeat(1, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS, 512, 0);
+
+	end = now() + 2 * seconds;
+	while (now() < end) {
+		fd = table(LIOBN, n);
+		/* By the time the mapping shows it, they are at it */
+		t = map_table(fd, n);
+		for (i = 0; i < 100 && !((volatile uint64_t *)t)[n - 1]; i++)
+			pause_us(20);
+		used += !!t[n - 1];
+		munmap(t, n * 8);
+		close(fd);
+
+		fd = table(OTHER, n);
+		t = map_table(fd, n);
+		for (i = 0; i < n; i++) {
+			if (!((volatile uint64_t *)t)[i])
+				continue;
+			dirty++;
+			CHECK(0, "entry %zu of a new table is %#lx", i, t[i]);
+			break;
+		}
+		munmap(t, n * 8);
+		close(fd);
+		rounds++;
+	}
+	printf("# %lu tables, %lu in use when closed; %lu and %lu hcalls\n",
+	       rounds, used, stop(0), stop(1));
+	CHECK(used > rounds / 20, "the tables were not in use");
+	CHECK_EQ(dirty, 0);
+}
+
+/* And with H_PUT_TCE and H_GET_TCE, tables coming and going beside the one */
+static void close_beside(void)
+{
+	unsigned long rounds = 0, k;
+	int fds[8], fd;
+	double end;
+
+	fd = table(LIOBN, 4096);
+	repeat(0, H_PUT_TCE, LIOBN, 0x1000, 0x3003, 0, 0);
+	repeat(1, H_GET_TCE, LIOBN, 0x2000, 0, 0, 0);
+
+	end = now() + seconds;
+	while (now() < end) {
+		for (k = 0; k < 8; k++)
+			fds[k] = table(OTHER + k, 64 << k);
+		for (k = 0; k < 8; k++)
+			close(fds[(k * 3) % 8]);
+		rounds++;
+	}
+	printf("# %lu rounds, %lu and %lu hcalls\n", rounds, stop(0), stop(1));
+	CHECK_EQ(vm->vcpu[0].ctl->failed, 0);
+	CHECK_EQ(vm->vcpu[1].ctl->failed, 0);
+	close(fd);
+}
+
+/* The host takes the page with the list away and gives a new one */
+static void list_page_replaced(void)
+{
+	const uint64_t entry = 0x9003;
+	const size_t n = 512;
+	size_t page = getpagesize(), i;
+	unsigned long rounds = 0;
+	volatile uint64_t *t;
+	uint64_t *list, calls;
+	double end;
+	int fd;
+
+	fd = table(LIOBN, n);
+	t = map_table(fd, n);
+	list = gpa(vm, GUEST_MEM2_AT);
+	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_MEM2_AT, n, 0);
+
+	end = now() + seconds;
+	while (now() < end) {
+		void *p = mmap(list, page, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+		if (p != list)
+			die("cannot replace a page: %s", strerror(errno));
+		for (i = 0; i < n; i++)
+			list[i] = htobe64(entry);
+		if (rounds % 4 == 0) {
+			mprotect(list, page, PROT_NONE);
+			pause_us(20);
+			mprotect(list, page, PROT_READ | PROT_WRITE);
+		}
+		/* A page of somebody else's takes the old one's place */
+		p = mmap(NULL, page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memset(p, 0x5b, page);
+		for (i = 0; i < n; i++) {
+			uint64_t v = t[i];
+
+			CHECK(!v || v == entry, "entry %zu is %#lx", i, v);
+		}
+		munmap(p, page);
+		rounds++;
+	}
+	calls = stop(0);
+	printf("# %lu pages, %lu hcalls, %lu to userspace\n", rounds, calls,
+	       (unsigned long)vm->vcpu[0].ctl->failed);
+	CHECK(vm->vcpu[0].ctl->failed < calls, "no call succeeded");
+	munmap((void *)t, n * 8);
+	close(fd);
+}
+
+/* The memslot with the list and with the memory that the entries point to */
+static void memslot_comes_and_goes(void)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 1,
+		.guest_phys_addr = GUEST_MEM2_AT,
+		.userspace_addr = (uintptr_t)vm->mem2,
+	};
+	const uint64_t entry = GUEST_MEM2_AT | 3;
+	const size_t n = 512;
+	unsigned long rounds = 0;
+	volatile uint64_t *t;
+	uint64_t calls, *list;
+	double end;
+	size_t i;
+	int fd;
+
+	fd = table(LIOBN, n);
+	t = map_table(fd, n);
+	list = gpa(vm, GUEST_MEM2_AT);
+	for (i = 0; i < n; i++)
+		list[i] = htobe64(entry);
+	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_MEM2_AT, n, 0);
+	repeat(1, H_PUT_TCE, LIOBN, 0, entry, 0, 0);
+
+	end = now() + seconds;
+	while (now() < end) {
+		region.memory_size = 0;
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+			die("cannot delete a memslot: %s", strerror(errno));
+		region.memory_size = GUEST_MEM2;
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+			die("cannot add a memslot: %s", strerror(errno));
+		for (i = 0; i < n; i++) {
+			uint64_t v = t[i];
+
+			CHECK(!v || v == entry, "entry %zu is %#lx", i, v);
+		}
+		pause_us(200);
+		rounds++;
+	}
+	calls = stop(0);
+	printf("# %lu rounds; %lu and %lu hcalls, %lu and %lu to userspace\n",
+	       rounds, calls, stop(1), (unsigned long)vm->vcpu[0].ctl->failed,
+	       (unsigned long)vm->vcpu[1].ctl->failed);
+	CHECK(vm->vcpu[0].ctl->failed < calls, "no call succeeded");
+	munmap((void *)t, n * 8);
+	close(fd);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "whole_values", whole_values },
+	{ "list_changes", list_changes },
+	{ "list_changes_watched", list_changes_watched },
+	{ "close_while_used", close_while_used },
+	{ "close_beside", close_beside },
+	{ "list_page_replaced", list_page_replaced },
+	{ "memslot_comes_and_goes", memslot_comes_and_goes },
+};
+
+int main(int argc, char **argv)
+{
+	enum vm_kind kinds[3];
+	int n = vm_kinds(kinds), i;
+	size_t k;
+
+	if (argc > 1 && atoi(argv[1]) > 0)
+		seconds = atoi(argv[1]);
+
+	for (i = 0; i < n; i++) {
+		can_switch = kinds[i] == VM_HV_HASH && tce_real_mode() == 1;
+		vm = vm_create(kinds[i], VCPUS);
+		for (k = 0; k < sizeof(tests) / sizeof(*tests); k++) {
+			if (argc > 2 && !strstr(tests[k].name, argv[2]))
+				continue;
+			tap_begin();
+			tests[k].run();
+			tap_end(tests[k].name, vm_kind_name(kinds[i]));
+		}
+		vm_destroy(vm);
+	}
+	return tap_done();
+}
