@@ -30,12 +30,13 @@ static struct vm *vm;
 static int seconds = 2;
 static bool can_switch;
 
-static double now(void)
+/* In seconds would be handier, but floating point does not survive KVM_RUN */
+static uint64_t now(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
+	return ts.tv_sec * 1000000000UL + ts.tv_nsec;
 }
 
 static void pause_us(long us)
@@ -96,7 +97,7 @@ static void whole_values(void)
 	volatile uint64_t *t;
 	bool mode = true;
 	uint64_t calls;
-	double end;
+	uint64_t end;
 	int fd, i;
 
 	fd = table(LIOBN, n);
@@ -104,7 +105,7 @@ static void whole_values(void)
 	repeat(0, H_PUT_TCE, LIOBN, 0, a, 0, 0);
 	repeat(1, H_STUFF_TCE, LIOBN, 0, b, n, 0);
 
-	end = now() + seconds;
+	end = now() + seconds * 1000000000UL;
 	while (now() < end) {
 		if (can_switch && looks % 50 == 0)
 			tce_set_real_mode(mode = !mode);
@@ -149,7 +150,7 @@ static void list_changes(void)
 	struct vcpu *cpu = &vm->vcpu[0], *other = &vm->vcpu[1];
 	unsigned long ok = 0, refused = 0, i, k;
 	uint64_t *t, *list = gpa(vm, GUEST_LISTS);
-	double end;
+	uint64_t end;
 	int fd;
 
 	fd = table(LIOBN, n);
@@ -164,7 +165,7 @@ static void list_changes(void)
 	};
 	vcpu_start(other);
 
-	end = now() + seconds;
+	end = now() + seconds * 1000000000UL;
 	for (k = 0; now() < end; k++) {
 		long ret;
 
@@ -201,7 +202,7 @@ static void list_changes_watched(void)
 	struct vcpu *other = &vm->vcpu[1];
 	volatile uint64_t *t;
 	uint64_t calls;
-	double end;
+	uint64_t end;
 	int fd, i;
 
 	fd = table(LIOBN, n);
@@ -215,7 +216,7 @@ static void list_changes_watched(void)
 	vcpu_start(other);
 	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS, n, 0);
 
-	end = now() + seconds;
+	end = now() + seconds * 1000000000UL;
 	while (now() < end) {
 		for (i = 0; i < (int)n; i++) {
 			uint64_t v = t[i];
@@ -244,7 +245,7 @@ static void close_while_used(void)
 	size_t n = getpagesize() / 8, i;
 	unsigned long rounds = 0, dirty = 0, used = 0;
 	uint64_t *t;
-	double end;
+	uint64_t end;
 	int fd;
 
 	for (i = 0; i < 512; i++)
@@ -252,7 +253,7 @@ static void close_while_used(void)
 	repeat(0, H_STUFF_TCE, LIOBN, 0, 0x7770, n, 0);
 	repeat(1, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS, 512, 0);
 
-	end = now() + 2 * seconds;
+	end = now() + 2 * seconds * 1000000000UL;
 	while (now() < end) {
 		fd = table(LIOBN, n);
 		/* By the time the mapping shows it, they are at it */
@@ -287,13 +288,13 @@ static void close_beside(void)
 {
 	unsigned long rounds = 0, k;
 	int fds[8], fd;
-	double end;
+	uint64_t end;
 
 	fd = table(LIOBN, 4096);
 	repeat(0, H_PUT_TCE, LIOBN, 0x1000, 0x3003, 0, 0);
 	repeat(1, H_GET_TCE, LIOBN, 0x2000, 0, 0, 0);
 
-	end = now() + seconds;
+	end = now() + seconds * 1000000000UL;
 	while (now() < end) {
 		for (k = 0; k < 8; k++)
 			fds[k] = table(OTHER + k, 64 << k);
@@ -316,7 +317,7 @@ static void list_page_replaced(void)
 	unsigned long rounds = 0;
 	volatile uint64_t *t;
 	uint64_t *list, calls;
-	double end;
+	uint64_t end;
 	int fd;
 
 	fd = table(LIOBN, n);
@@ -324,7 +325,7 @@ static void list_page_replaced(void)
 	list = gpa(vm, GUEST_MEM2_AT);
 	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_MEM2_AT, n, 0);
 
-	end = now() + seconds;
+	end = now() + seconds * 1000000000UL;
 	while (now() < end) {
 		void *p = mmap(list, page, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -371,7 +372,7 @@ static void memslot_comes_and_goes(void)
 	unsigned long rounds = 0;
 	volatile uint64_t *t;
 	uint64_t calls, *list;
-	double end;
+	uint64_t end;
 	size_t i;
 	int fd;
 
@@ -383,7 +384,7 @@ static void memslot_comes_and_goes(void)
 	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_MEM2_AT, n, 0);
 	repeat(1, H_PUT_TCE, LIOBN, 0, entry, 0, 0);
 
-	end = now() + seconds;
+	end = now() + seconds * 1000000000UL;
 	while (now() < end) {
 		region.memory_size = 0;
 		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))

@@ -167,14 +167,14 @@ static inline bool quiet_never(struct quiet_vm *q, uint8_t vector)
 /* A guest with handlers that count; see count_loop(). */
 static volatile uint32_t irq_count[256];
 
-static void count_irq(struct ex_regs *regs)
+static inline void count_irq(struct ex_regs *regs)
 {
 	irq_count[regs->vector]++;
 	x2apic_write_reg(APIC_EOI, 0);
 }
 
 /* Lets in what is pending, then tells the test. */
-static void count_loop(void)
+static inline void count_loop(void)
 {
 	x2apic_enable();
 	for (;;) {
