@@ -70,6 +70,32 @@ struct kvm_io_doorbell_key {
 };
 
 /**
+ * struct kvm_io_doorbell_info - a doorbell as it was when it was looked at
+ * @bus: the bus
+ * @key: which writes ring it
+ * @rings: how often it was rung
+ */
+struct kvm_io_doorbell_info {
+	enum kvm_bus bus;
+	struct kvm_io_doorbell_key key;
+	unsigned long rings;
+};
+
+/**
+ * struct kvm_io_dev_info - a device on a bus as it was when it was looked at
+ * @bus: the bus
+ * @start: first byte of its range
+ * @size: size of the range in bytes
+ * @ops: its callbacks, to be named and not to be called
+ */
+struct kvm_io_dev_info {
+	enum kvm_bus bus;
+	u64 start;
+	u64 size;
+	const void *ops;
+};
+
+/**
  * kvm_io_range_holds - whether a range holds all of an access
  * @start: first byte of the range
  * @size: size of the range in bytes; the range must not wrap
@@ -105,6 +131,13 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 			       struct kvm_io_device *dev);
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr);
+
+unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
+					struct kvm_io_doorbell_info *info,
+					unsigned long max);
+unsigned long kvm_io_bus_list_devs(struct kvm *kvm,
+				   struct kvm_io_dev_info *info,
+				   unsigned long max);
 
 int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 				 const struct kvm_io_doorbell_key *key,

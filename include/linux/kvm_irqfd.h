@@ -60,6 +60,10 @@ enum kvm_irqfd_state {
  * @shutdown: ends it where the eventfd's close cannot wait
  * @consumer: its side of an irq bypass
  * @producer: the other side, set by the architecture under irqfds.lock
+ * @nr_atomic: events injected at once; written under the eventfd's wait-queue
+ *	lock
+ * @nr_work: events left to @inject; written likewise
+ * @nr_resampled: signals of @resamplefd
  */
 struct kvm_kernel_irqfd {
 	struct kvm *kvm;
@@ -78,6 +82,32 @@ struct kvm_kernel_irqfd {
 	struct work_struct shutdown;
 	struct irq_bypass_consumer consumer;
 	struct irq_bypass_producer *producer;
+	unsigned long nr_atomic;
+	unsigned long nr_work;
+	atomic_long_t nr_resampled;
 };
+
+/**
+ * struct kvm_irqfd_info - an irqfd as it was when it was looked at
+ * @gsi: the interrupt
+ * @level: whether it is level-triggered
+ * @bypass: whether it has an irq bypass
+ * @route: its route; the type is 0 if there is not exactly one
+ * @nr_atomic: events injected at once
+ * @nr_work: events left to a work item
+ * @nr_resampled: signals of the resamplefd
+ */
+struct kvm_irqfd_info {
+	int gsi;
+	bool level;
+	bool bypass;
+	struct kvm_kernel_irq_routing_entry route;
+	unsigned long nr_atomic;
+	unsigned long nr_work;
+	unsigned long nr_resampled;
+};
+
+unsigned long kvm_irqfd_list(struct kvm *kvm, struct kvm_irqfd_info *info,
+			     unsigned long max);
 
 #endif /* __LINUX_KVM_IRQFD_H */

@@ -48,6 +48,7 @@
 
 #include <linux/kvm_host.h>
 #include <kvm/iodev.h>
+#include <trace/events/kvm_ioeventfd.h>
 
 #include "io_bus_doorbell.h"
 #include "io_bus_index.h"
@@ -84,6 +85,8 @@ static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 		doorbell = kvm_io_register_match(reg, len, val);
 		if (doorbell)
 			rung = kvm_io_doorbell_signal(doorbell);
+		if (rung)
+			trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	}
 	rcu_read_unlock();
 	return rung;
@@ -278,6 +281,12 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	return ret;
 }
 
+static void destruct(struct kvm_io_device *dev)
+{
+	if (dev->ops->destructor)
+		dev->ops->destructor(dev);
+}
+
 /**
  * kvm_io_bus_unregister_dev - take a device off a bus and destroy it
  * @kvm: the VM
@@ -301,8 +310,7 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	/* Pairs with the caller's srcu_read_lock() around offer(). */
 	synchronize_srcu_expedited(&kvm->srcu);
-	if (dev->ops->destructor)
-		dev->ops->destructor(dev);
+	destruct(dev);
 }
 
 /**
@@ -399,6 +407,93 @@ int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 	return 0;
 }
 
+static struct kvm_io_device *range_dev(struct kvm *kvm,
+				       const struct kvm_io_range *range)
+{
+	return rcu_dereference_protected(range->dev,
+					 lockdep_is_held(&kvm->slots_lock));
+}
+
+/**
+ * kvm_io_bus_list_doorbells - look at all doorbells of a VM
+ * @kvm: the VM
+ * @info: filled with one entry per doorbell, in order of bus and address
+ * @max: how many @info takes
+ *
+ * Context: process context, may sleep. Takes kvm->doorbell_lock.
+ * Return: how many doorbells there are, also if more than @max.
+ */
+unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
+					struct kvm_io_doorbell_info *info,
+					unsigned long max)
+{
+	struct kvm_io_doorbell *doorbell;
+	struct kvm_io_register *reg;
+	unsigned long nr = 0;
+	unsigned int i, pos;
+	u64 addr;
+
+	mutex_lock(&kvm->doorbell_lock);
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		addr = 0;
+		while ((reg = kvm_io_index_next(&kvm->buses[i].registers, &addr))) {
+			pos = 0;
+			while ((doorbell = kvm_io_register_next(reg, &pos))) {
+				if (nr < max)
+					info[nr] = (struct kvm_io_doorbell_info) {
+						.bus = i,
+						.key.addr = addr,
+						.key.data = doorbell->data,
+						.key.len = doorbell->len,
+						.key.match = doorbell->match,
+						.rings = READ_ONCE(doorbell->rings),
+					};
+				nr++;
+			}
+			/* Behind the last address of all there is none. */
+			if (!++addr)
+				break;
+		}
+	}
+	mutex_unlock(&kvm->doorbell_lock);
+	return nr;
+}
+
+/**
+ * kvm_io_bus_list_devs - look at all devices of a VM
+ * @kvm: the VM
+ * @info: filled with one entry per device, in order of bus and address
+ * @max: how many @info takes
+ *
+ * Context: process context, may sleep. Takes kvm->slots_lock.
+ * Return: how many devices there are, also if more than @max.
+ */
+unsigned long kvm_io_bus_list_devs(struct kvm *kvm,
+				   struct kvm_io_dev_info *info,
+				   unsigned long max)
+{
+	const struct kvm_io_range *range;
+	unsigned long nr = 0;
+	unsigned int i, pos;
+
+	mutex_lock(&kvm->slots_lock);
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		pos = 0;
+		while ((range = kvm_io_ranges_next(&kvm->buses[i].ranges, &pos))) {
+			if (nr < max)
+				info[nr] = (struct kvm_io_dev_info) {
+					.bus = i,
+					.start = range->start,
+					.size = range->size,
+					.ops = range_dev(kvm, range)->ops,
+				};
+			nr++;
+		}
+	}
+	mutex_unlock(&kvm->slots_lock);
+	return nr;
+}
+
 /**
  * kvm_io_bus_init - make the buses of a new VM
  * @kvm: the VM
@@ -422,8 +517,8 @@ void kvm_io_bus_init(struct kvm *kvm)
  */
 void kvm_io_bus_destroy(struct kvm *kvm)
 {
+	const struct kvm_io_range *range;
 	struct kvm_io_register *reg;
-	struct kvm_io_device *dev;
 	unsigned int i, pos;
 	u64 addr;
 
@@ -437,9 +532,8 @@ void kvm_io_bus_destroy(struct kvm *kvm)
 		}
 
 		pos = 0;
-		while ((dev = kvm_io_ranges_next(&bus->ranges, &pos)))
-			if (dev->ops->destructor)
-				dev->ops->destructor(dev);
+		while ((range = kvm_io_ranges_next(&bus->ranges, &pos)))
+			destruct(rcu_dereference_protected(range->dev, 1));
 		kvm_io_ranges_destroy(&bus->ranges);
 	}
 }

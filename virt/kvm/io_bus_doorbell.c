@@ -278,6 +278,37 @@ kvm_io_register_lookup(const struct kvm_io_register *reg,
 }
 
 /**
+ * kvm_io_register_next - walk the doorbells of a register
+ * @reg: the register
+ * @pos: where to go on, 0 at first; moved behind the doorbell returned
+ *
+ * Context: any; the writers' lock.
+ * Return: a doorbell; NULL behind the last.
+ */
+struct kvm_io_doorbell *kvm_io_register_next(const struct kvm_io_register *reg,
+					     unsigned int *pos)
+{
+	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
+	unsigned int slots = table ? 1U << table->bits : 0;
+
+	while (*pos < 1 + KVM_IO_DOORBELL_LENS + slots) {
+		struct kvm_io_doorbell *doorbell;
+		unsigned int i = (*pos)++;
+
+		if (!i)
+			doorbell = writer_deref(reg->any);
+		else if (i <= KVM_IO_DOORBELL_LENS)
+			doorbell = writer_deref(reg->wild[i - 1]);
+		else
+			doorbell = writer_deref(table->slot[i - 1 -
+							    KVM_IO_DOORBELL_LENS]);
+		if (is_doorbell(doorbell))
+			return doorbell;
+	}
+	return NULL;
+}
+
+/**
  * kvm_io_register_destroy - free a register with all its doorbells
  * @reg: the register, out of reach for readers that start now
  *
@@ -285,18 +316,10 @@ kvm_io_register_lookup(const struct kvm_io_register *reg,
  */
 void kvm_io_register_destroy(struct kvm_io_register *reg)
 {
-	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
-	unsigned int i;
+	struct kvm_io_doorbell *doorbell;
+	unsigned int pos = 0;
 
-	if (rcu_access_pointer(reg->any))
-		kvm_io_doorbell_kill(writer_deref(reg->any));
-	for (i = 0; i < KVM_IO_DOORBELL_LENS; i++) {
-		if (rcu_access_pointer(reg->wild[i]))
-			kvm_io_doorbell_kill(writer_deref(reg->wild[i]));
-	}
-	for (i = 0; table && i < 1U << table->bits; i++) {
-		if (is_doorbell(writer_deref(table->slot[i])))
-			kvm_io_doorbell_kill(writer_deref(table->slot[i]));
-	}
+	while ((doorbell = kvm_io_register_next(reg, &pos)))
+		kvm_io_doorbell_kill(doorbell);
 	kvm_io_register_free(reg);
 }

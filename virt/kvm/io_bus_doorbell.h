@@ -50,6 +50,8 @@ struct kvm_io_doorbell {
 	/* See above. */
 	spinlock_t lock;
 	struct eventfd_ctx *eventfd;
+	/* Written under the lock, read without. */
+	unsigned long rings;
 	struct rcu_head rcu;
 };
 
@@ -153,8 +155,10 @@ static __always_inline bool kvm_io_doorbell_signal(struct kvm_io_doorbell *doorb
 
 	spin_lock(&doorbell->lock);
 	alive = doorbell->eventfd;
-	if (likely(alive))
+	if (likely(alive)) {
+		WRITE_ONCE(doorbell->rings, doorbell->rings + 1);
 		eventfd_signal(doorbell->eventfd);
+	}
 	spin_unlock(&doorbell->lock);
 	return alive;
 }
@@ -173,6 +177,8 @@ void kvm_io_register_del(struct kvm_io_register *reg,
 struct kvm_io_doorbell *
 kvm_io_register_lookup(const struct kvm_io_register *reg,
 		       const struct kvm_io_doorbell_key *key);
+struct kvm_io_doorbell *kvm_io_register_next(const struct kvm_io_register *reg,
+					     unsigned int *pos);
 void kvm_io_register_destroy(struct kvm_io_register *reg);
 
 #endif /* __KVM_IO_BUS_DOORBELL_H */

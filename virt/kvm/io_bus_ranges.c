@@ -207,22 +207,21 @@ bool kvm_io_ranges_del(struct kvm_io_ranges *ranges, struct kvm_io_device *dev)
 /**
  * kvm_io_ranges_next - walk the devices
  * @ranges: the ranges
- * @pos: where to go on, 0 at first; moved behind the device returned
+ * @pos: where to go on, 0 at first; moved behind the range returned
  *
  * Context: any; the writers' lock.
- * Return: a device; NULL behind the last.
+ * Return: the range of a device, in order of their starts; NULL behind the last.
  */
-struct kvm_io_device *kvm_io_ranges_next(const struct kvm_io_ranges *ranges,
-					 unsigned int *pos)
+const struct kvm_io_range *kvm_io_ranges_next(const struct kvm_io_ranges *ranges,
+					      unsigned int *pos)
 {
 	struct kvm_io_range_table *table = writer_deref(ranges->table);
 
 	while (table && *pos < table->nr) {
-		struct kvm_io_device *dev = writer_deref(table->ent[*pos].dev);
+		const struct kvm_io_range *range = &table->ent[(*pos)++];
 
-		++*pos;
-		if (dev)
-			return dev;
+		if (rcu_access_pointer(range->dev))
+			return range;
 	}
 	return NULL;
 }

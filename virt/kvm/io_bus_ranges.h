@@ -70,8 +70,8 @@ unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
 int kvm_io_ranges_add(struct kvm_io_ranges *ranges, u64 start, u64 size,
 		      struct kvm_io_device *dev);
 bool kvm_io_ranges_del(struct kvm_io_ranges *ranges, struct kvm_io_device *dev);
-struct kvm_io_device *kvm_io_ranges_next(const struct kvm_io_ranges *ranges,
-					 unsigned int *pos);
+const struct kvm_io_range *kvm_io_ranges_next(const struct kvm_io_ranges *ranges,
+					      unsigned int *pos);
 void kvm_io_ranges_destroy(struct kvm_io_ranges *ranges);
 
 #endif /* __KVM_IO_BUS_RANGES_H */

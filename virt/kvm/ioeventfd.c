@@ -9,6 +9,9 @@
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/kvm_ioeventfd.h>
+
 #include "ioeventfd.h"
 
 static enum kvm_bus args_bus(const struct kvm_ioeventfd *args)
@@ -63,6 +66,7 @@ int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 		return PTR_ERR(eventfd);
 
 	ret = kvm_io_bus_register_doorbell(kvm, args_bus(args), &key, eventfd);
+	trace_kvm_ioeventfd(true, args_bus(args), &key, ret);
 	if (ret)
 		eventfd_ctx_put(eventfd);
 	return ret;
@@ -87,9 +91,11 @@ int kvm_ioeventfd_deassign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
-	if (args_key(args, &key))
+	if (args_key(args, &key)) {
 		ret = kvm_io_bus_unregister_doorbell(kvm, args_bus(args), &key,
 						     eventfd);
+		trace_kvm_ioeventfd(false, args_bus(args), &key, ret);
+	}
 	eventfd_ctx_put(eventfd);
 	return ret;
 }

@@ -35,6 +35,7 @@
  * may be taken in interrupts, or under bound_lock, which is not. These two are
  * never held together.
  */
+#include <linux/atomic.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/hashtable.h>
@@ -44,6 +45,9 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/kvm_irqfd.h>
 
 #include "irqfd.h"
 
@@ -150,6 +154,8 @@ static void irqfd_inject(struct work_struct *work)
 	struct kvm *kvm = irqfd->kvm;
 	int idx;
 
+	trace_kvm_irqfd_inject(irqfd->gsi, irqfd->resampler);
+
 	/* kvm_set_irq() lets go of the routes before it delivers; do not. */
 	idx = srcu_read_lock(&kvm->irq_srcu);
 	if (irqfd->resampler) {
@@ -175,11 +181,20 @@ static bool irqfd_claim(struct kvm_kernel_irqfd *irqfd)
 	return true;
 }
 
+/* Runs under the eventfd's wait-queue lock. */
+static void irqfd_queue_inject(struct kvm_kernel_irqfd *irqfd)
+{
+	WRITE_ONCE(irqfd->nr_work, irqfd->nr_work + 1);
+	schedule_work(&irqfd->inject);
+}
+
+/* Runs under the eventfd's wait-queue lock, with interrupts disabled. */
 static void irqfd_signalled(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm_kernel_irq_routing_entry entry;
 	struct kvm *kvm = irqfd->kvm;
 	unsigned int seq;
+	bool injected;
 	int idx;
 
 	idx = srcu_read_lock(&kvm->irq_srcu);
@@ -189,10 +204,16 @@ static void irqfd_signalled(struct kvm_kernel_irqfd *irqfd)
 		entry = irqfd->irq_entry;
 	} while (read_seqcount_retry(&irqfd->irq_entry_sc, seq));
 
-	if (kvm_arch_set_irq_inatomic(&entry, kvm, KVM_USERSPACE_IRQ_SOURCE_ID,
-				      1, false) == -EWOULDBLOCK)
-		schedule_work(&irqfd->inject);
+	injected = kvm_arch_set_irq_inatomic(&entry, kvm,
+					     KVM_USERSPACE_IRQ_SOURCE_ID, 1,
+					     false) != -EWOULDBLOCK;
+	if (injected)
+		WRITE_ONCE(irqfd->nr_atomic, irqfd->nr_atomic + 1);
+	else
+		irqfd_queue_inject(irqfd);
 	srcu_read_unlock(&kvm->irq_srcu, idx);
+
+	trace_kvm_irqfd_signal(irqfd->gsi, injected);
 }
 
 /* Runs under the eventfd's wait-queue lock, with interrupts disabled. */
@@ -351,22 +372,11 @@ static void irqfd_hook(struct kvm_kernel_irqfd *irqfd, struct file *file)
 	spin_lock_irq(&poll.wqh->lock);
 	eventfd_ctx_do_read(irqfd->eventfd, &cnt);
 	if (cnt)
-		schedule_work(&irqfd->inject);
+		irqfd_queue_inject(irqfd);
 	spin_unlock_irq(&poll.wqh->lock);
 }
 
-/**
- * kvm_irqfd_assign - make an irqfd
- * @kvm: the VM
- * @args: the arguments of KVM_IRQFD, its flags checked by kvm_irqfd()
- *
- * Context: process context, may sleep.
- * Return: 0; -EAGAIN if the interrupt controller is not ready yet; -EINVAL if
- * there is none that takes @args or an fd is no eventfd; -EBADF if an fd is not
- * open; -EBUSY if the eventfd has an irqfd in this or another VM; -ENOMEM.
- * After an error nothing has changed.
- */
-int kvm_irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
+static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 {
 	struct kvm_kernel_irqfd *irqfd;
 	int ret, idx;
@@ -450,6 +460,25 @@ free:
 	return ret;
 }
 
+/**
+ * kvm_irqfd_assign - make an irqfd
+ * @kvm: the VM
+ * @args: the arguments of KVM_IRQFD, its flags checked by kvm_irqfd()
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EAGAIN if the interrupt controller is not ready yet; -EINVAL if
+ * there is none that takes @args or an fd is no eventfd; -EBADF if an fd is not
+ * open; -EBUSY if the eventfd has an irqfd in this or another VM; -ENOMEM.
+ * After an error nothing has changed.
+ */
+int kvm_irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
+{
+	int ret = irqfd_assign(kvm, args);
+
+	trace_kvm_irqfd_assign(args->gsi, ret);
+	return ret;
+}
+
 /* This VM's irqfd of an eventfd and GSI, if it is or can be claimed. */
 static struct kvm_kernel_irqfd *irqfd_get_claim(struct kvm *kvm,
 						struct eventfd_ctx *eventfd,
@@ -500,6 +529,7 @@ int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
 		   !dying);
 	if (irqfd)
 		irqfd_shutdown(irqfd);
+	trace_kvm_irqfd_deassign(args->gsi, irqfd ? 0 : -ENOENT);
 
 	eventfd_ctx_put(eventfd);
 	return 0;
@@ -558,6 +588,40 @@ void kvm_irq_routing_update(struct kvm *kvm)
 		irqfd_bypass_reroute(irqfd, &old);
 	}
 	spin_unlock_irq(&kvm->irqfds.lock);
+}
+
+/**
+ * kvm_irqfd_list - look at all irqfds of a VM
+ * @kvm: the VM
+ * @info: filled with one entry per irqfd, in order of assignment
+ * @max: how many @info takes
+ *
+ * Context: any. Takes irqfds.lock.
+ * Return: how many irqfds there are, also if more than @max.
+ */
+unsigned long kvm_irqfd_list(struct kvm *kvm, struct kvm_irqfd_info *info,
+			     unsigned long max)
+{
+	struct kvm_kernel_irqfd *irqfd;
+	unsigned long nr = 0;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_for_each_entry(irqfd, &kvm->irqfds.items, list) {
+		if (nr < max)
+			info[nr] = (struct kvm_irqfd_info) {
+				.gsi = irqfd->gsi,
+				.level = irqfd->resampler,
+				.bypass = irqfd->producer,
+				.route = irqfd->irq_entry,
+				.nr_atomic = READ_ONCE(irqfd->nr_atomic),
+				.nr_work = READ_ONCE(irqfd->nr_work),
+				.nr_resampled =
+					atomic_long_read(&irqfd->nr_resampled),
+			};
+		nr++;
+	}
+	spin_unlock_irq(&kvm->irqfds.lock);
+	return nr;
 }
 
 /**

@@ -26,13 +26,19 @@
 
 #include "irqfd.h"
 
+static void resample(struct kvm_kernel_irqfd *irqfd)
+{
+	atomic_long_inc(&irqfd->nr_resampled);
+	eventfd_signal(irqfd->resamplefd);
+}
+
 static void resampler_signal(struct kvm_kernel_irqfd_resampler *resampler)
 {
 	struct kvm_kernel_irqfd *irqfd;
 
 	list_for_each_entry_srcu(irqfd, &resampler->list, resampler_link,
 				 srcu_read_lock_held(&resampler->kvm->irq_srcu))
-		eventfd_signal(irqfd->resamplefd);
+		resample(irqfd);
 }
 
 static void resampler_acked(struct kvm_irq_ack_notifier *kian)
