@@ -169,7 +169,7 @@ def build_initrd(args):
                  + ' '.join(extra))
     cpio.file('vm/modules', '\n'.join(lines).encode())
     cpio.file('vm/moddir', (args.moddir or '').encode())
-    cpio.file('vm/cwd', os.getcwd().encode())
+    cpio.file('vm/cwd', b'/' if args.inside else os.fsencode(os.getcwd()))
     cpio.file('vm/argv', b''.join(os.fsencode(a) + b'\0' for a in args.command))
     cpio.file('vm/env', b''.join(os.fsencode(e) + b'\0' for e in args.env))
     if args.inside:
