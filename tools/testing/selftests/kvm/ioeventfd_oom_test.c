@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is left of doorbells, zones and irqfds after an allocation has failed:
+ * everything as it was.  And whatever needs no memory, that is all that takes
+ * something out, must not fail for the lack of it.
+ *
+ * A kernel with fault injection (FAILSLAB, FAULT_INJECTION_DEBUG_FS) lets each
+ * allocation of a call fail in turn.  Others have the limit of a memory cgroup.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "eventfd_util.h"
+#ifdef __x86_64__
+#include "irqfd_util.h"
+#endif
+#include "kvm_test_harness.h"
+
+#define NR_DOORS	80
+#define FIRST(i)	(DOOR_GPA + (i) * 8)
+#define ZONE_GPA	(DOOR_GPA + 0x3000)
+
+static bool write_file(const char *text, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	va_list ap;
+	bool ok;
+	int fd;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) == strlen(text);
+	close(fd);
+	return ok;
+}
+
+/* Fault injection. */
+static int nth_fd = -1;
+
+static bool have_faults(void)
+{
+	static const char *const dirs[] = { "failslab", "fail_page_alloc" };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		write_file("0", "/sys/kernel/debug/%s/verbose", dirs[i]);
+		write_file("N", "/sys/kernel/debug/%s/ignore-gfp-wait", dirs[i]);
+		write_file("N", "/sys/kernel/debug/%s/ignore-gfp-highmem", dirs[i]);
+		write_file("0", "/sys/kernel/debug/%s/min-order", dirs[i]);
+	}
+	if (!write_file("Y", "/sys/kernel/debug/failslab/task-filter"))
+		return false;
+	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	return nth_fd >= 0;
+}
+
+static void fail_nth(int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", n);
+
+	TEST_ASSERT(pwrite(nth_fd, text, len, 0) == len, "fail-nth: errno %d", errno);
+}
+
+/* Was there an nth allocation?  Ends the injection too. */
+static bool was_hit(void)
+{
+	char text[16] = "";
+	bool hit;
+
+	TEST_ASSERT(pread(nth_fd, text, sizeof(text) - 1, 0) > 0, "fail-nth: errno %d", errno);
+	hit = atoi(text) == 0;
+	fail_nth(0);
+	return hit;
+}
+
+/* From here on, or no longer, every allocation of this task fails. */
+static void fail_all(bool on)
+{
+	if (on) {
+		write_file("1", "/sys/kernel/debug/failslab/interval");
+		write_file("0", "/sys/kernel/debug/failslab/space");
+		write_file("-1", "/sys/kernel/debug/failslab/times");
+		write_file("100", "/sys/kernel/debug/failslab/probability");
+		write_file("1", "/proc/thread-self/make-it-fail");
+	} else {
+		write_file("0", "/proc/thread-self/make-it-fail");
+		write_file("0", "/sys/kernel/debug/failslab/probability");
+	}
+}
+
+FIXTURE(faults) {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	struct kvm_coalesced_mmio_ring *ring;
+	int fd, other;
+};
+
+FIXTURE_SETUP(faults)
+{
+	if (!have_faults())
+		SKIP(return, "no fault injection in this kernel");
+	self->vm = vm_create_with_one_vcpu(&self->vcpu, guest_op_loop);
+	map_doors(self->vm);
+	self->ring = (void *)self->vcpu->run +
+		     kvm_check_cap(KVM_CAP_COALESCED_MMIO) * getpagesize();
+	self->fd = new_eventfd();
+	self->other = new_eventfd();
+	/* The first run builds page tables and the like. */
+	guest_write(self->vcpu, 0, ZONE_GPA, 4, 1, NULL);
+	guest_write(self->vcpu, 0, DOOR_GPA, 4, 1, NULL);
+}
+
+FIXTURE_TEARDOWN(faults)
+{
+	if (!self->vm)
+		return;
+	kvm_vm_free(self->vm);
+	close(self->fd);
+	close(self->other);
+}
+
+static int zone_ioctl(struct kvm_vm *vm, unsigned long cmd, uint64_t addr, uint32_t size)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
+
+	return ioctl(vm->fd, cmd, &zone) ? -errno : 0;
+}
+
+/* Does the write ring @fd, and if not, does it reach userspace? */
+static bool rings(FIXTURE_DATA(faults) *self, uint64_t addr, uint32_t size, uint64_t data)
+{
+	int exits = guest_write(self->vcpu, 0, addr, size, data, NULL);
+	uint64_t n = eventfd_take(self->fd);
+
+	TEST_ASSERT(n + exits == 1, "0x%lx size %u data %lu: %lu rings, %d exits",
+		    addr, size, data, n, exits);
+	return n;
+}
+
+static bool coalesced(FIXTURE_DATA(faults) *self, uint64_t addr)
+{
+	int exits;
+
+	self->ring->first = self->ring->last = 0;
+	exits = guest_write(self->vcpu, 0, addr, 4, 1, NULL);
+	TEST_ASSERT(self->ring->last + exits == 1, "0x%lx: %u and %d", addr,
+		    self->ring->last, exits);
+	return self->ring->last;
+}
+
+/*
+ * With 0, 1, 2 ... doorbells there already, by address or by data or by both,
+ * let each allocation of the next assign fail until one has none left to fail.
+ */
+static void assign_fails(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
+			 bool by_data, uint32_t len)
+{
+	int i, j, n, failed = 0;
+
+	for (i = 0; i < NR_DOORS; i++) {
+		uint64_t at = by_data ? FIRST(0) : FIRST(i);
+		uint32_t flags = by_data ? DM : 0;
+		int ret = -ENOMEM;
+
+		for (n = 1; ret; n++) {
+			bool hit;
+
+			fail_nth(n);
+			ret = door_ioctl(self->vm, self->fd, at, len, flags, i);
+			hit = was_hit();
+			ASSERT_TRUE(!ret || ret == -ENOMEM) TH_LOG("%d", ret);
+			ASSERT_TRUE(!ret || hit);
+			if (!ret)
+				break;
+			failed++;
+			/* Neither there nor half there. */
+			ASSERT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, at, len,
+						      flags | DEASSIGN, i));
+			ASSERT_FALSE(rings(self, at, len ?: 4, i)) TH_LOG("door %d", i);
+			for (j = i % 7; j < i; j += 7)
+				ASSERT_TRUE(rings(self, by_data ? FIRST(0) : FIRST(j), len ?: 4, j))
+					TH_LOG("door %d of %d", j, i);
+			ASSERT_LT(n, 50);
+		}
+		ASSERT_TRUE(rings(self, at, len ?: 4, i)) TH_LOG("door %d", i);
+	}
+	EXPECT_LE(NR_DOORS, failed) TH_LOG("%d failed assigns", failed);
+	for (i = 0; i < NR_DOORS; i++)
+		door_deassign(self->vm, self->fd, by_data ? FIRST(0) : FIRST(i), len,
+			      by_data ? DM : 0, i);
+	EXPECT_FALSE(rings(self, FIRST(0), len ?: 4, 0));
+}
+
+TEST_F_TIMEOUT(faults, assign_by_address, 120)
+{
+	assign_fails(_metadata, self, false, 4);
+}
+
+TEST_F_TIMEOUT(faults, assign_by_data, 120)
+{
+	assign_fails(_metadata, self, true, 4);
+}
+
+TEST_F_TIMEOUT(faults, assign_any_length, 120)
+{
+	assign_fails(_metadata, self, false, 0);
+}
+
+/* With no memory at all, in an order that leaves holes everywhere. */
+static void deassign_all(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
+			 bool by_data)
+{
+	bool there[NR_DOORS];
+	int i, j;
+
+	for (i = 0; i < NR_DOORS; i++) {
+		door_assign(self->vm, self->fd, by_data ? FIRST(0) : FIRST(i), 4,
+			    by_data ? DM : 0, i);
+		there[i] = true;
+	}
+	ASSERT_EQ(0, zone_ioctl(self->vm, KVM_REGISTER_COALESCED_MMIO, ZONE_GPA, 16));
+	for (i = 0; i < NR_DOORS; i++) {
+		int gone = i * 37 % NR_DOORS, ret;
+
+		fail_all(true);
+		ret = door_ioctl(self->vm, self->fd, by_data ? FIRST(0) : FIRST(gone), 4,
+				 (by_data ? DM : 0) | DEASSIGN, gone);
+		fail_all(false);
+		ASSERT_EQ(0, ret);
+		there[gone] = false;
+		for (j = i % 5; j < NR_DOORS; j += 5)
+			ASSERT_EQ(there[j], rings(self, by_data ? FIRST(0) : FIRST(j), 4, j))
+				TH_LOG("door %d after %d are gone", j, i + 1);
+		ASSERT_TRUE(coalesced(self, ZONE_GPA));
+	}
+	door_assign(self->vm, self->fd, FIRST(0), 4, 0, 0);
+	EXPECT_TRUE(rings(self, FIRST(0), 4, 0));
+}
+
+TEST_F_TIMEOUT(faults, deassign_by_address, 120)
+{
+	deassign_all(_metadata, self, false);
+}
+
+TEST_F_TIMEOUT(faults, deassign_by_data, 120)
+{
+	deassign_all(_metadata, self, true);
+}
+
+TEST_F_TIMEOUT(faults, zone_register, 120)
+{
+	int i, j, n, failed = 0;
+
+	door_assign(self->vm, self->fd, FIRST(0), 4, 0, 0);
+	for (i = 0; i < 40; i++) {
+		uint64_t at = ZONE_GPA + i * 16;
+		int ret = -ENOMEM;
+
+		for (n = 1; ret; n++) {
+			fail_nth(n);
+			ret = zone_ioctl(self->vm, KVM_REGISTER_COALESCED_MMIO, at, 16);
+			was_hit();
+			ASSERT_TRUE(!ret || ret == -ENOMEM) TH_LOG("%d", ret);
+			ASSERT_EQ(!ret, coalesced(self, at)) TH_LOG("zone %d", i);
+			failed += !!ret;
+			ASSERT_LT(n, 50);
+		}
+		for (j = i % 5; j < i; j += 5)
+			ASSERT_TRUE(coalesced(self, ZONE_GPA + j * 16)) TH_LOG("zone %d", j);
+		ASSERT_TRUE(rings(self, FIRST(0), 4, 0));
+	}
+	EXPECT_LE(40, failed);
+}
+
+/* The other devices of the bus stay when one goes with no memory to do it. */
+TEST_F_TIMEOUT(faults, zone_unregister, 120)
+{
+	bool there[40];
+	int i, j;
+
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(0, zone_ioctl(self->vm, KVM_REGISTER_COALESCED_MMIO,
+					ZONE_GPA + i * 16, 16));
+		there[i] = true;
+	}
+	door_assign(self->vm, self->fd, FIRST(0), 4, 0, 0);
+	for (i = 0; i < 40; i++) {
+		int gone = i * 7 % 40, ret;
+
+		fail_all(true);
+		ret = zone_ioctl(self->vm, KVM_UNREGISTER_COALESCED_MMIO,
+				 ZONE_GPA + gone * 16, 16);
+		fail_all(false);
+		ASSERT_EQ(0, ret);
+		there[gone] = false;
+		for (j = 0; j < 40; j++)
+			ASSERT_EQ(there[j], coalesced(self, ZONE_GPA + j * 16))
+				TH_LOG("zone %d after %d are gone", j, i + 1);
+		ASSERT_TRUE(rings(self, FIRST(0), 4, 0));
+	}
+}
+
+/* A VM that goes with no memory to do it takes all of its own along. */
+TEST_F(faults, vm_goes)
+{
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		struct kvm_vm *vm = vm_create_barebones();
+		int j;
+
+		for (j = 0; j < NR_DOORS; j++)
+			door_assign(vm, self->fd, FIRST(j / 2), 4, DM, j % 2);
+		ASSERT_EQ(0, zone_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, ZONE_GPA, 16));
+		fail_all(true);
+		close(vm->fd);
+		fail_all(false);
+		/* For the library to close. */
+		vm->fd = dup(self->fd);
+		kvm_vm_free(vm);
+	}
+}
+
+#ifdef __x86_64__
+static void irqfd_fails(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
+			uint32_t gsi, uint32_t flags)
+{
+	struct quiet_vm q = quiet_vm_create(false);
+	int ret = -ENOMEM, n, failed = 0;
+
+	route_msi(q.vm, MSI_GSI, VEC_A);
+	for (n = 1; ret; n++) {
+		bool hit;
+
+		fail_nth(n);
+		ret = irqfd_ioctl(q.vm, self->fd, gsi, flags, self->other);
+		hit = was_hit();
+		ASSERT_TRUE(!ret || ret == -ENOMEM) TH_LOG("%d", ret);
+		ASSERT_TRUE(!ret || hit);
+		if (!ret)
+			break;
+		failed++;
+		/* Not bound: another VM can have it, and no interrupt comes. */
+		eventfd_ring(self->fd, 1);
+		ASSERT_EQ(1, eventfd_take(self->fd));
+		ASSERT_FALSE(quiet_has(&q, VEC_A));
+		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
+		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI,
+					 KVM_IRQFD_FLAG_DEASSIGN, 0));
+		ASSERT_LT(n, 50);
+	}
+	EXPECT_LE(1, failed);
+	eventfd_ring(self->fd, 1);
+	if (!flags)
+		EXPECT_TRUE(quiet_wait(&q, VEC_A));
+	fail_all(true);
+	ret = irqfd_ioctl(q.vm, self->fd, gsi, KVM_IRQFD_FLAG_DEASSIGN, 0);
+	fail_all(false);
+	EXPECT_EQ(0, ret);
+	eventfd_take(self->fd);
+	eventfd_ring(self->fd, 1);
+	EXPECT_EQ(1, eventfd_take(self->fd));
+	EXPECT_TRUE(quiet_never(&q, VEC_A));
+	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
+	quiet_vm_free(&q);
+}
+
+TEST_F(faults, irqfd)
+{
+	irqfd_fails(_metadata, self, MSI_GSI, 0);
+}
+
+TEST_F(faults, irqfd_resample)
+{
+	irqfd_fails(_metadata, self, 5, KVM_IRQFD_FLAG_RESAMPLE);
+}
+
+/* The old routes stay in force, for irqfds too. */
+TEST_F(faults, routing)
+{
+	struct quiet_vm q = quiet_vm_create(false);
+	struct kvm_irq_routing *r = new_routing(1);
+	int ret = -ENOMEM, n;
+
+	route_msi(q.vm, MSI_GSI, VEC_A);
+	ASSERT_EQ(0, irqfd_ioctl(q.vm, self->fd, MSI_GSI, 0, 0));
+	add_msi(r, MSI_GSI, VEC_B);
+	for (n = 1; ret; n++) {
+		fail_nth(n);
+		ret = set_routing(q.vm, r);
+		was_hit();
+		ASSERT_TRUE(!ret || ret == -ENOMEM) TH_LOG("%d", ret);
+		eventfd_ring(self->fd, 1);
+		ASSERT_TRUE(quiet_wait(&q, ret ? VEC_A : VEC_B));
+		ASSERT_FALSE(quiet_has(&q, ret ? VEC_B : VEC_A));
+		ASSERT_LT(n, 50);
+	}
+	EXPECT_LT(2, n);
+	free(r);
+	quiet_vm_free(&q);
+}
+
+TEST_F(faults, vm_goes_with_irqfds)
+{
+	struct quiet_vm q = quiet_vm_create(false);
+
+	route_msi(q.vm, MSI_GSI, VEC_A);
+	ASSERT_EQ(0, irqfd_ioctl(q.vm, self->fd, MSI_GSI, 0, 0));
+	ASSERT_EQ(0, irqfd_ioctl(q.vm, self->other, 5, KVM_IRQFD_FLAG_RESAMPLE, self->fd));
+	fail_all(true);
+	close(q.vm->fd);
+	fail_all(false);
+	q.vm->fd = new_eventfd();
+	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
+	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->other, MSI_GSI, 0, 0));
+	quiet_vm_free(&q);
+}
+#endif /* __x86_64__ */
+
+/* The memory cgroup. */
+static char cgroup[PATH_MAX];
+
+static bool cgroup_enter(void)
+{
+	char root[PATH_MAX - 64] = "", line[PATH_MAX], type[64], pid[16];
+	FILE *f = fopen("/proc/mounts", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %4000s %63s", root, type) == 2 && !strcmp(type, "cgroup2"))
+			break;
+		else
+			root[0] = 0;
+	if (f)
+		fclose(f);
+	if (!root[0]) {
+		strcpy(root, "/tmp/kvm_selftest_cgroup_XXXXXX");
+		if (!mkdtemp(root) || mount("none", root, "cgroup2", 0, NULL))
+			return false;
+	}
+	write_file("+memory", "%s/cgroup.subtree_control", root);
+	snprintf(cgroup, sizeof(cgroup), "%s/kvm_selftest_%d", root, getpid());
+	if (mkdir(cgroup, 0755))
+		return false;
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return !access(strcat(strcpy(line, cgroup), "/memory.max"), W_OK) &&
+	       write_file(pid, "%s/cgroup.procs", cgroup);
+}
+
+static uint64_t cgroup_used(void)
+{
+	char path[PATH_MAX + 32], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/memory.current", cgroup);
+	fd = open(path, O_RDONLY);
+	TEST_ASSERT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0, "memory.current");
+	close(fd);
+	return strtoull(text, NULL, 0);
+}
+
+FIXTURE(cgroup) {
+	char unused;
+};
+
+FIXTURE_SETUP(cgroup)
+{
+}
+
+FIXTURE_TEARDOWN(cgroup)
+{
+}
+
+/*
+ * Doorbells until the caller's cgroup is full: so they are charged to it.
+ * Nothing here may touch memory it has not touched before, as a page fault has
+ * no errno to return.
+ */
+TEST_F_TIMEOUT(cgroup, limit, 90)
+{
+	const int most = 40000, tried = 100;
+	int i, nr = -1, ret = 0, refused = 0, odd = 0, back = 0;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	char text[32];
+	int fd, max_fd, n;
+
+	/* Its own report of a full cgroup would count as a complaint there. */
+	if (!access("/sys/kernel/debug/failslab", F_OK))
+		SKIP(return, "fault injection says more");
+	if (!cgroup_enter())
+		SKIP(return, "no memory cgroup");
+	/* Nobody to kill: the allocation fails. */
+	if (!write_file("-1000", "/proc/self/oom_score_adj"))
+		SKIP(return, "oom_score_adj is not to be set");
+
+	vm = vm_create_with_one_vcpu(&vcpu, guest_op_loop);
+	map_doors(vm);
+	fd = new_eventfd();
+	ASSERT_EQ(1, guest_write(vcpu, 0, DOOR_GPA, 4, 0, NULL));
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	/* Opening it takes memory, too. */
+	snprintf(text, sizeof(text), "%s", "/memory.max");
+	max_fd = open(strcat(cgroup, text), O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, max_fd);
+	cgroup[strlen(cgroup) - strlen(text)] = 0;
+	n = snprintf(text, sizeof(text), "%lu", cgroup_used() + SZ_512K);
+	ASSERT_EQ(n, pwrite(max_fd, text, n, 0));
+
+	for (i = 0; i < most; i++) {
+		ret = door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM, i);
+		if (ret)
+			break;
+	}
+	nr = i;
+	/* The one that did not fit is not there, the others are. */
+	if (ret) {
+		odd += door_ioctl(vm, fd, DOOR_GPA + nr % 2 * 4, 4, DM | DEASSIGN, nr) != -ENOENT;
+		for (i = 0; i < nr; i += nr / 8 + 1)
+			refused += door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM, i) != 0;
+		/* And each of them can go, full or not. */
+		for (i = 0; i < tried && i < nr; i++)
+			back += !door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM | DEASSIGN, i);
+	}
+	ASSERT_EQ(3, pwrite(max_fd, "max", 3, 0));
+
+	EXPECT_EQ(-ENOMEM, ret) TH_LOG("after %d doorbells", nr);
+	EXPECT_EQ(0, odd);
+	EXPECT_LT(0, refused);
+	EXPECT_EQ(min(tried, nr), back) TH_LOG("deassigned at the limit");
+	for (i = 0; i < nr; i += i < 2 * tried ? 1 : nr / 16) {
+		EXPECT_EQ(i < tried, guest_write(vcpu, 0, DOOR_GPA + i % 2 * 4, 4, i, NULL))
+			TH_LOG("doorbell %d", i);
+		EXPECT_EQ(i >= tried, eventfd_take(fd)) TH_LOG("doorbell %d", i);
+	}
+	for (i = 0; i < tried; i++)
+		EXPECT_EQ(0, door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM, i));
+	kvm_vm_free(vm);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,704 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tables that hardware mirrors: a PCI device is given to vfio-pci and its
+ * IOMMU group to the VM. Needs bare metal with a PCI device that nobody uses;
+ * the first one with an IOMMU group is taken.
+ *
+ * If it is QEMU's "edu" device, DMA shows what hardware has: the device reads
+ * through the entry, and writes what it got to a page that VFIO has mapped.
+ * Whether each mapping was counted, and counted down, shows when the memory is
+ * unregistered: locked memory is back to what it was only if all counts are.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tap.h"
+#include "tce_vm.h"
+
+#define LIOBN		0x80006000UL
+#define HW_ENTRIES	8192UL		/* of 4 KiB, from 0 */
+#define SCRATCH		((HW_ENTRIES - 1) << 12)	/* ours, through VFIO */
+#define NOTHING		0x6e6f7468696e67UL
+
+static struct vm *vm;
+static struct vcpu *cpu;
+static int container, group, device;
+static char address[64];
+static volatile uint64_t *edu;		/* its registers, or NULL */
+static volatile uint64_t *scratch;	/* a page */
+static bool attached;
+
+static void write_sys(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* The number of its IOMMU group, or -1 */
+static int find_device(void)
+{
+	const char *dir = "/sys/bus/pci/devices";
+	char path[512], target[512], *slash;
+	struct dirent *e;
+	int found = -1;
+	ssize_t n;
+	DIR *d;
+
+	d = opendir(dir);
+	while (found < 0 && d && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s/iommu_group", dir, e->d_name);
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n <= 0)
+			continue;
+		target[n] = 0;
+		slash = strrchr(target, '/');
+		/* Bridges are in the group as well */
+		snprintf(path, sizeof(path), "%s/%s/class", dir, e->d_name);
+		int fd = open(path, O_RDONLY);
+		char class[16] = "";
+
+		n = read(fd, class, sizeof(class) - 1);
+		close(fd);
+		if (n <= 0 || !strncmp(class, "0x0604", 6))
+			continue;
+		snprintf(address, sizeof(address), "%.60s", e->d_name);
+		found = atoi(slash + 1);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static bool set_up(void)
+{
+	struct vfio_iommu_spapr_tce_remove remove = { .argsz = sizeof(remove) };
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = 12,
+		.window_size = HW_ENTRIES << 12,
+		.levels = 1,
+	};
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct kvm_create_device kvm_device = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = KVM_DEV_VFIO_GROUP_ADD,
+		.addr = (uintptr_t)&group,
+	};
+	char path[512];
+	int nr;
+
+	nr = find_device();
+	if (nr < 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override",
+		 address);
+	write_sys(path, "vfio-pci");
+	write_sys("/sys/bus/pci/drivers_probe", address);
+
+	container = open("/dev/vfio/vfio", O_RDWR);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", nr);
+	group = open(path, O_RDWR);
+	if (container < 0 || group < 0)
+		die("%s: %s", path, strerror(errno));
+	if (ioctl(group, VFIO_GROUP_GET_STATUS, &status) ||
+	    !(status.flags & VFIO_GROUP_FLAGS_VIABLE))
+		die("the group is not viable");
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container))
+		die("VFIO_GROUP_SET_CONTAINER: %s", strerror(errno));
+	if (ioctl(container, VFIO_SET_IOMMU, VFIO_SPAPR_TCE_v2_IOMMU))
+		die("VFIO_SET_IOMMU: %s", strerror(errno));
+
+	/* A small window in place of the default one */
+	if (ioctl(container, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove))
+		die("VFIO_IOMMU_SPAPR_TCE_REMOVE: %s", strerror(errno));
+	if (ioctl(container, VFIO_IOMMU_SPAPR_TCE_CREATE, &create))
+		die("VFIO_IOMMU_SPAPR_TCE_CREATE: %s", strerror(errno));
+	if (create.start_addr)
+		die("the window is at %#lx", (long)create.start_addr);
+
+	if (ioctl(vm->fd, KVM_CREATE_DEVICE, &kvm_device))
+		die("KVM_CREATE_DEVICE: %s", strerror(errno));
+	device = kvm_device.fd;
+	if (ioctl(device, KVM_SET_DEVICE_ATTR, &attr))
+		die("KVM_DEV_VFIO_GROUP_ADD: %s", strerror(errno));
+	return true;
+}
+
+static int group_ioctl(int what)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = what,
+		.addr = (uintptr_t)&group,
+	};
+
+	return ioctl(device, KVM_SET_DEVICE_ATTR, &attr) ? -errno : 0;
+}
+
+/* Take the group from the VM, which forgets its tables, and give it again */
+static void detach(void)
+{
+	if (!attached)
+		return;
+	attached = false;
+	CHECK_EQ(group_ioctl(KVM_DEV_VFIO_GROUP_DEL), 0);
+	CHECK_EQ(group_ioctl(KVM_DEV_VFIO_GROUP_ADD), 0);
+}
+
+static int attach(int tablefd)
+{
+	struct kvm_vfio_spapr_tce param = {
+		.groupfd = group,
+		.tablefd = tablefd,
+	};
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE,
+		.addr = (uintptr_t)&param,
+	};
+
+	if (ioctl(device, KVM_SET_DEVICE_ATTR, &attr))
+		return -errno;
+	attached = true;
+	return 0;
+}
+
+static int registration(unsigned long cmd, void *at, uint64_t size)
+{
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.vaddr = (uintptr_t)at,
+		.size = size,
+	};
+
+	return ioctl(container, cmd, &reg) ? -errno : 0;
+}
+
+static void register_memory(void)
+{
+	CHECK_EQ(registration(VFIO_IOMMU_SPAPR_REGISTER_MEMORY, vm->mem,
+			      GUEST_MEM), 0);
+}
+
+static long locked_kb(void)
+{
+	char line[128];
+	long kb = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmLck: %ld", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* VFIO says yes either way, but keeps what is still mapped by somebody */
+static void unregister_memory(void)
+{
+	long before = locked_kb();
+
+	CHECK_EQ(registration(VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, vm->mem,
+			      GUEST_MEM), 0);
+	CHECK_EQ(before - locked_kb(), (long)(GUEST_MEM >> 10));
+}
+
+/*
+ * The device
+ */
+
+#define EDU_ID		0
+#define EDU_DMA_SRC	(0x80 / 8)
+#define EDU_DMA_DST	(0x88 / 8)
+#define EDU_DMA_COUNT	(0x90 / 8)
+#define EDU_DMA_CMD	(0x98 / 8)
+#define EDU_BUFFER	0x40000UL
+
+static void dma(uint64_t from, uint64_t to, bool to_ram)
+{
+	/* The device takes the processor for a big-endian one */
+	edu[EDU_DMA_SRC] = htobe64(from);
+	edu[EDU_DMA_DST] = htobe64(to);
+	edu[EDU_DMA_COUNT] = htobe64(8);
+	edu[EDU_DMA_CMD] = htobe64(1 | (to_ram ? 2 : 0));
+	while (be64toh(edu[EDU_DMA_CMD]) & 1)
+		usleep(5000);
+}
+
+/* What the device reads at @ioba */
+static uint64_t hw_read(uint64_t ioba)
+{
+	scratch[0] = NOTHING;
+	dma(SCRATCH, EDU_BUFFER, false);
+	dma(ioba, EDU_BUFFER, false);
+	dma(EDU_BUFFER, SCRATCH, true);
+	return scratch[0];
+}
+
+/* Every page of the guest's upper half begins with its address */
+static void mark_memory(void)
+{
+	uint64_t at;
+
+	for (at = GUEST_MEM / 2; at < GUEST_MEM; at += 4096)
+		*(uint64_t *)gpa(vm, at) = at | 0x77;
+}
+
+static void check_hw(uint64_t ioba, uint64_t at, int line)
+{
+	uint64_t got;
+
+	if (!edu)
+		return;
+	got = hw_read(ioba);
+	if (at)
+		CHECK(got == (at | 0x77), "line %d: the device reads %#lx at %#lx, should be %#lx",
+		      line, got, ioba, at | 0x77);
+	else
+		CHECK((got & 0xfff) != 0x77, "line %d: the device reads %#lx at %#lx, should not",
+		      line, got, ioba);
+}
+
+#define HW_HAS(ioba, at)	check_hw(ioba, at, __LINE__)
+#define HW_HAS_NOT(ioba)	check_hw(ioba, 0, __LINE__)
+
+static void set_up_edu(void)
+{
+	struct vfio_region_info config = {
+		.argsz = sizeof(config),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	}, bar = {
+		.argsz = sizeof(bar),
+		.index = VFIO_PCI_BAR0_REGION_INDEX,
+	};
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = SCRATCH,
+		.size = 4096,
+	};
+	size_t page = getpagesize();
+	uint16_t command;
+	uint32_t id = 0;
+	int fd;
+
+	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
+	if (fd < 0)
+		die("VFIO_GROUP_GET_DEVICE_FD: %s", strerror(errno));
+	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &config) ||
+	    ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &bar))
+		die("VFIO_DEVICE_GET_REGION_INFO: %s", strerror(errno));
+	pread(fd, &id, 4, config.offset);
+	if (id != 0x11e81234) {
+		printf("# not the edu device: no DMA\n");
+		return;
+	}
+	pread(fd, &command, 2, config.offset + 4);
+	command |= 2 | 4;		/* memory, bus master */
+	pwrite(fd, &command, 2, config.offset + 4);
+	edu = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   bar.offset);
+	if (edu == MAP_FAILED)
+		die("mmap of the device: %s", strerror(errno));
+	id = be32toh(*(volatile uint32_t *)edu);
+	if ((id & 0xff) != 0xed)
+		die("the device says %#x", id);
+
+	scratch = mmap(NULL, page, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset((void *)scratch, 0, page);
+	if (registration(VFIO_IOMMU_SPAPR_REGISTER_MEMORY, (void *)scratch, page))
+		die("cannot register a page");
+	map.vaddr = (uintptr_t)scratch;
+	if (ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
+		die("VFIO_IOMMU_MAP_DMA: %s", strerror(errno));
+}
+
+static int table(uint32_t shift, uint64_t offset, uint64_t size)
+{
+	int fd = tce_create(vm, LIOBN, shift, offset, size);
+
+	if (fd < 0)
+		die("cannot create a table: %s", strerror(-fd));
+	return fd;
+}
+
+static long put(uint64_t ioba, uint64_t tce)
+{
+	return vcpu_hcall(cpu, NULL, H_PUT_TCE, LIOBN, ioba, tce, 0);
+}
+
+static long put_list(uint64_t ioba, uint64_t n)
+{
+	return vcpu_hcall(cpu, NULL, H_PUT_TCE_INDIRECT, LIOBN, ioba,
+			  GUEST_LISTS, n);
+}
+
+static long stuff(uint64_t ioba, uint64_t tce, uint64_t n)
+{
+	return vcpu_hcall(cpu, NULL, H_STUFF_TCE, LIOBN, ioba, tce, n);
+}
+
+static uint64_t get(uint64_t ioba)
+{
+	uint64_t value = 0;
+
+	CHECK_EQ(vcpu_hcall(cpu, &value, H_GET_TCE, LIOBN, ioba, 0, 0),
+		 H_SUCCESS);
+	return value;
+}
+
+static void attach_errors(void)
+{
+	struct vm *other;
+	int fd, null, k;
+
+	CHECK_EQ(attach(-1), -EBADF);
+	CHECK_EQ(attach(9999), -EBADF);
+
+	null = open("/dev/null", O_RDWR);
+	CHECK_EQ(attach(null), -EINVAL);
+	close(null);
+	CHECK_EQ(attach(vm->fd), -EINVAL);
+	CHECK_EQ(attach(cpu->fd), -EINVAL);
+	CHECK_EQ(attach(device), -EINVAL);
+
+	other = vm_create(vm->kind, 1);
+	fd = tce_create(other, LIOBN, 12, 0, HW_ENTRIES);
+	CHECK_EQ(attach(fd), -EINVAL);
+	close(fd);
+	vm_destroy(other);
+
+	/* Windows that hardware's does not cover */
+	static const struct {
+		uint32_t shift;
+		uint64_t offset, size;
+		int ret;
+	} t[] = {
+		{ 12, 0, HW_ENTRIES, 0 }, { 12, 0, 1, 0 },
+		{ 16, 0, HW_ENTRIES / 16, 0 }, { 25, 0, 1, 0 },
+		{ 12, 0, HW_ENTRIES + 1, -EINVAL }, { 12, 1, 16, -EINVAL },
+		{ 16, 0, HW_ENTRIES / 16 + 1, -EINVAL }, { 26, 0, 1, -EINVAL },
+		{ 12, 1UL << 47, 16, -EINVAL },
+	};
+	for (k = 0; k < (int)(sizeof(t) / sizeof(*t)); k++) {
+		fd = table(t[k].shift, t[k].offset, t[k].size);
+		CHECK(attach(fd) == t[k].ret, "window %d", k);
+		close(fd);
+		detach();
+	}
+}
+
+/* Memory that userspace has not registered is for it to deal with */
+static void not_registered(void)
+{
+	int fd = table(12, 0, 64);
+
+	CHECK_EQ(attach(fd), 0);
+	CHECK_EQ(put(0, 0x10003), H_USER);
+	CHECK_EQ(get(0), 0);
+	((uint64_t *)gpa(vm, GUEST_LISTS))[0] = htobe64(0x10003);
+	CHECK_EQ(put_list(0, 1), H_USER);
+	CHECK_EQ(get(0), 0);
+
+	/* Nothing to unmap, so nothing in the way */
+	CHECK_EQ(put(0, 0), H_SUCCESS);
+	CHECK_EQ(stuff(0, 0, 64), H_SUCCESS);
+	/* An error is an error */
+	CHECK_EQ(put(64 << 12, 0x10003), H_PARAMETER);
+	CHECK_EQ(put(1, 0x10003), H_PARAMETER);
+	CHECK_EQ(stuff(0, 3, 1), H_PARAMETER);
+	CHECK_EQ(stuff(0, 0, 65), H_PARAMETER);
+	close(fd);
+	detach();
+}
+
+static void mirrored(uint32_t shift)
+{
+	uint64_t page = 1UL << shift, n = (HW_ENTRIES - 1) >> (shift - 12), i;
+	uint64_t per_list = n < 512 ? n : 512, base = GUEST_MEM / 2;
+	uint64_t a = base + page, b = base + 2 * page;
+	uint64_t *list = gpa(vm, GUEST_LISTS);
+	int fd;
+
+	list = gpa(vm, GUEST_LISTS - 0x10000);
+	mark_memory();
+	register_memory();
+	fd = table(shift, 0, n);
+	CHECK_EQ(attach(fd), 0);
+	HW_HAS_NOT(0);
+
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	CHECK_EQ(get(0), a | 3);
+	HW_HAS(0, a);
+	/* An entry of the guest may be several of the hardware's */
+	if (shift > 12)
+		HW_HAS(page - 4096, a + page - 4096);
+	HW_HAS_NOT(page);
+
+	/* Over itself, over another, as each kind of permission */
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	CHECK_EQ(put(0, b | 1), H_SUCCESS);
+	HW_HAS(0, b);
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	CHECK_EQ(put(0, a | 2), H_SUCCESS);
+	CHECK_EQ(get(0), a | 2);
+	CHECK_EQ(put(0, 0), H_SUCCESS);
+	HW_HAS_NOT(0);
+	CHECK_EQ(put(0, 0), H_SUCCESS);
+
+	/* A value without permissions is an unmap that is kept */
+	CHECK_EQ(put((n - 1) << shift, a | 3), H_SUCCESS);
+	HW_HAS((n - 1) << shift, a);
+	CHECK_EQ(put((n - 1) << shift, 0xabc0), H_SUCCESS);
+	CHECK_EQ(get((n - 1) << shift), 0xabc0);
+	HW_HAS_NOT((n - 1) << shift);
+
+	/* What fails changes nothing */
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	CHECK_EQ(put(0, GUEST_MEM2_AT | 3), H_USER);
+	CHECK_EQ(put(0, (1UL << 60) | 3), H_USER);
+	CHECK_EQ(put(0, (a + 16) | 3), H_USER);
+	CHECK_EQ(get(0), a | 3);
+	HW_HAS(0, a);
+	CHECK_EQ(put(0, 0), H_SUCCESS);
+
+	/* Lists, with unmaps in them */
+	for (i = 0; i < per_list; i++)
+		list[i] = htobe64(i % 3 ? (base + i % 8 * page) | 3 : 0);
+	CHECK_EQ(vcpu_hcall(cpu, NULL, H_PUT_TCE_INDIRECT, LIOBN, 0,
+			    GUEST_LISTS - 0x10000, per_list), H_SUCCESS);
+	CHECK_EQ(vcpu_hcall(cpu, NULL, H_PUT_TCE_INDIRECT, LIOBN, 0,
+			    GUEST_LISTS - 0x10000, per_list), H_SUCCESS);
+	for (i = 0; i < per_list; i++)
+		CHECK_EQ(get(i << shift),
+			 i % 3 ? (base + i % 8 * page) | 3 : 0);
+	HW_HAS(page, base + page);
+	HW_HAS(4 * page, base + 4 * page);
+	HW_HAS_NOT(3 * page);
+
+	/* A bad entry, or one that is not registered: nothing of the list */
+	list[0] = htobe64(a | 3);
+	list[per_list - 1] = htobe64(GUEST_MEM2_AT | 3);
+	CHECK_EQ(vcpu_hcall(cpu, NULL, H_PUT_TCE_INDIRECT, LIOBN, 0,
+			    GUEST_LISTS - 0x10000, per_list), H_USER);
+	CHECK_EQ(get(0), 0);
+	HW_HAS_NOT(0);
+	CHECK_EQ(stuff(0, 0, per_list), H_SUCCESS);
+	HW_HAS_NOT(page);
+	CHECK_EQ(stuff(0, 0x40, n), H_SUCCESS);
+	CHECK_EQ(get(0), 0x40);
+
+	/* The table goes, what it has mapped stays until VFIO clears it */
+	CHECK_EQ(put(page, a | 3), H_SUCCESS);
+	close(fd);
+	HW_HAS(page, a);
+	fd = table(shift, 0, n);
+	CHECK_EQ(put(page, 0), H_SUCCESS);
+	HW_HAS(page, a);
+	CHECK_EQ(attach(fd), 0);
+	CHECK_EQ(put(page, 0), H_SUCCESS);
+	HW_HAS_NOT(page);
+	close(fd);
+	detach();
+	unregister_memory();
+}
+
+static void mirrored_4k(void)
+{
+	mirrored(12);
+}
+
+static void mirrored_64k(void)
+{
+	mirrored(16);
+}
+
+static void mirrored_1m(void)
+{
+	mirrored(20);
+}
+
+static void attach_and_detach(void)
+{
+	uint64_t a = GUEST_MEM / 2 + 4096;
+	int fd, i;
+
+	mark_memory();
+	register_memory();
+	fd = table(12, 0, 64);
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	HW_HAS_NOT(0);
+
+	CHECK_EQ(attach(fd), 0);
+	CHECK_EQ(attach(fd), 0);
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	HW_HAS(0, a);
+	CHECK_EQ(put(0, 0), H_SUCCESS);
+	HW_HAS_NOT(0);
+	for (i = 0; i < 20; i++) {
+		detach();
+		CHECK_EQ(attach(fd), 0);
+	}
+	/* Attached twice, it is detached when the group has gone twice */
+	detach();
+	CHECK_EQ(attach(fd), 0);
+	detach();
+	close(fd);
+
+	fd = table(12, 0, 64);
+	CHECK_EQ(attach(fd), 0);
+	detach();
+	CHECK_EQ(put(0, a | 3), H_SUCCESS);
+	HW_HAS_NOT(0);
+	close(fd);
+	unregister_memory();
+}
+
+static volatile bool finish;
+static volatile int shared_fd = -1;
+
+static void *closer(void *unused)
+{
+	struct timespec ts = { 0, 1000 };
+
+	(void)unused;
+	while (!finish) {
+		int fd = tce_create(vm, LIOBN, 12, 0, HW_ENTRIES);
+
+		if (fd < 0)
+			continue;
+		shared_fd = fd;
+		nanosleep(&ts, NULL);
+		close(fd);
+	}
+	return NULL;
+}
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000UL + ts.tv_nsec;
+}
+
+/* CVE-2024-41070: the descriptor is closed while the table is being attached */
+static void attach_while_closed(void)
+{
+	unsigned long ok = 0, bad = 0, n = 0;
+	pthread_t thread;
+	uint64_t end;
+	int ret;
+
+	finish = false;
+	if (pthread_create(&thread, NULL, closer, NULL))
+		die("no thread");
+	end = now() + 4000000000UL;
+	while (now() < end) {
+		ret = attach(shared_fd);
+		if (!ret)
+			ok++;
+		else
+			bad++;
+		CHECK(!ret || ret == -EBADF || ret == -EINVAL, "%d", ret);
+		if (++n % 16 == 0)
+			detach();
+	}
+	finish = true;
+	pthread_join(thread, NULL);
+	detach();
+	printf("# %lu attached, %lu came too late\n", ok, bad);
+	CHECK(ok && bad, "too little overlap");
+}
+
+/* Attach and detach while a vCPU uses the table */
+static void attach_while_used(void)
+{
+	struct vcpu *busy = &vm->vcpu[1];
+	uint64_t end, a = GUEST_MEM / 2 + 4096;
+	unsigned long n = 0;
+	int fd;
+
+	mark_memory();
+	register_memory();
+	fd = table(12, 0, 64);
+	*busy->ctl = (struct guest_ctl){
+		.job = JOB_REPEAT, .count = 1UL << 62,
+		.arg = { H_PUT_TCE, LIOBN, 0x3000, a | 3, 0 },
+	};
+	vcpu_start(busy);
+	end = now() + 2000000000UL;
+	while (now() < end) {
+		CHECK_EQ(attach(fd), 0);
+		detach();
+		n++;
+	}
+	__atomic_store_n(&busy->ctl->stop, 1, __ATOMIC_SEQ_CST);
+	vcpu_join(busy);
+	printf("# %lu times, %lu hcalls\n", n, (unsigned long)busy->ctl->done);
+	CHECK_EQ(busy->ctl->failed, 0);
+
+	CHECK_EQ(attach(fd), 0);
+	CHECK_EQ(put(0x3000, a | 3), H_SUCCESS);
+	HW_HAS(0x3000, a);
+	CHECK_EQ(put(0x3000, 0), H_SUCCESS);
+	HW_HAS_NOT(0x3000);
+	close(fd);
+	detach();
+	unregister_memory();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "attach_errors", attach_errors },
+	{ "not_registered", not_registered },
+	{ "mirrored_4k", mirrored_4k },
+	{ "mirrored_64k", mirrored_64k },
+	{ "mirrored_1m", mirrored_1m },
+	{ "attach_and_detach", attach_and_detach },
+	{ "attach_while_used", attach_while_used },
+	{ "attach_while_closed", attach_while_closed },
+};
+
+int main(int argc, char **argv)
+{
+	enum vm_kind kinds[3];
+	size_t k;
+
+	vm_kinds(kinds);
+	vm = vm_create(kinds[0], 2);
+	cpu = &vm->vcpu[0];
+	if (!set_up()) {
+		printf("1..0 # SKIP no PCI device with an IOMMU group\n");
+		return 4;
+	}
+	set_up_edu();
+	for (k = 0; k < sizeof(tests) / sizeof(*tests); k++) {
+		if (argc > 1 && !strstr(tests[k].name, argv[1]))
+			continue;
+		tap_begin();
+		tests[k].run();
+		tap_end(tests[k].name, vm_kind_name(kinds[0]));
+	}
+	return tap_done();
+}
