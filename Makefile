@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 # Every variable that a command takes reaches it through the environment
 export BASE KVER KVM KERNEL SMP MEM ICOUNT TIMEOUT ACCEL KVM_PARAMS
-export EXTRA_INITRD INSIDE VM_APPEND VM_QEMU SPLAT LEAKS CMD ONLY JOBS
+export ARCH EXTRA_INITRD INSIDE VM_APPEND VM_QEMU SPLAT LEAKS CMD ONLY JOBS
 
 .PHONY: help
 help:
