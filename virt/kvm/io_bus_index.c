@@ -18,6 +18,8 @@ static struct kvm_io_index_block *block_alloc(void)
 	if (block) {
 		seqcount_init(&block->seq);
 		block->nr = 0;
+		/* A search looks at it before it looks whether it is there. */
+		block->key[0] = 0;
 	}
 	return block;
 }
