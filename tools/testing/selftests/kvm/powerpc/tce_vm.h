@@ -36,7 +36,7 @@
 #define GUEST_CTL(vcpu)		(0x20000UL + (vcpu) * 0x1000UL)
 #define GUEST_CALLS(vcpu)	(0x100000UL + (vcpu) * 0x40000UL)
 #define GUEST_MAX_CALLS		4096
-#define GUEST_LISTS		0x800000UL	/* free for lists of entries */
+#define GUEST_LISTS		0x400000UL	/* free for lists of entries */
 #define GUEST_MAX_VCPUS		4
 
 struct guest_ctl {
