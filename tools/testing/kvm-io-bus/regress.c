@@ -1,0 +1,690 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Named tests: one for each mistake that KVMs have made here, and one for each
+ * line of the bus's description that random programs meet by chance only.
+ */
+#include "world.h"
+#include "io_bus_index.h"
+
+static struct world w;
+
+#define TEST(cond) \
+	do { \
+		if (!(cond)) { \
+			printf("  %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			return false; \
+		} \
+	} while (0)
+
+static int ioeventfd(u64 addr, u32 len, u32 flags, u64 datamatch, int fd)
+{
+	struct kvm_ioeventfd args = {
+		.addr = addr,
+		.len = len,
+		.flags = flags,
+		.datamatch = datamatch,
+		.fd = fd,
+	};
+
+	return kvm_ioeventfd(&w.kvm, &args);
+}
+
+#define MATCH	KVM_IOEVENTFD_FLAG_DATAMATCH
+#define GONE	KVM_IOEVENTFD_FLAG_DEASSIGN
+#define PIO	KVM_IOEVENTFD_FLAG_PIO
+#define CCW	KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY
+
+static struct trace trace;
+
+static int bus_write(int bus, u64 addr, int len, const void *val)
+{
+	int idx, ret;
+
+	trace.nr = 0;
+	trace_now = &trace;
+	idx = srcu_read_lock(&w.kvm.srcu);
+	ret = kvm_io_bus_write(&w.vcpu, bus, addr, len, val);
+	srcu_read_unlock(&w.kvm.srcu, idx);
+	trace_now = NULL;
+	return ret;
+}
+
+static int bus_read(int bus, u64 addr, int len)
+{
+	u64 val;
+	int idx, ret;
+
+	trace.nr = 0;
+	trace_now = &trace;
+	idx = srcu_read_lock(&w.kvm.srcu);
+	ret = kvm_io_bus_read(&w.vcpu, bus, addr, len, &val);
+	srcu_read_unlock(&w.kvm.srcu, idx);
+	trace_now = NULL;
+	return ret;
+}
+
+/* Was the access seen by these, in this order? */
+static bool seen(const char *who)
+{
+	char buf[256] = "";
+	unsigned int i;
+
+	for (i = 0; i < trace.nr && i < 30; i++)
+		sprintf(buf + strlen(buf), "%s%c%u", i ? " " : "",
+			trace.event[i].what, trace.event[i].id);
+	if (!strcmp(buf, who))
+		return true;
+	printf("  seen by \"%s\", not by \"%s\"\n", buf, who);
+	return false;
+}
+
+/* Devices are numbered in order. */
+static int dev_add(int bus, u64 addr, u64 size, unsigned int behaviour)
+{
+	struct op op = {
+		.kind = OP_ADD_DEV,
+		.bus = bus,
+		.addr = addr,
+		.size = size,
+		.behaviour = behaviour,
+		.fd = w.nr_devs,
+	};
+	struct result res, want;
+
+	op_model(&w.model, &w, &op, &want);
+	op_real(&w, &op, &res);
+	op_after(&w, &op, res.ret);
+	if (res.ret != want.ret)
+		return -1000;
+	return res.ret;
+}
+
+static void dev_del(int bus, unsigned int id)
+{
+	struct op op = { .kind = OP_DEL_DEV, .bus = bus, .size = id };
+	struct result res;
+
+	op_model(&w.model, &w, &op, &res);
+	op_real(&w, &op, &res);
+	op_after(&w, &op, res.ret);
+}
+
+#define TAKES	(DEV_TAKES_WRITES | DEV_TAKES_READS)
+
+/*
+ * A store that the guest splits over a page boundary arrives as two fragments
+ * of any width, the second at any alignment.
+ */
+static bool split_store(void)
+{
+	unsigned char page[64];
+	unsigned int at;
+	int len;
+
+	memset(page, 0x5a, sizeof(page));
+	for (len = 1; len <= 8; len *= 2) {
+		u64 data = 0x5a5a5a5a5a5a5a5aull >> (64 - 8 * len);
+
+		TEST(!ioeventfd(0x1000, len, MATCH, data, 1));
+	}
+	for (at = 0; at < 16; at++) {
+		for (len = 1; len <= 8; len++) {
+			bool whole = !(len & (len - 1));
+
+			TEST(bus_write(M_MMIO, 0x1000, len, page + at) ==
+			     (whole ? 0 : -EOPNOTSUPP));
+			TEST(seen(whole ? "!1" : ""));
+		}
+	}
+	return true;
+}
+
+/* Removal while there is no memory at all: it goes, and nothing else does. */
+static bool unregister_without_memory(void)
+{
+	unsigned int i;
+	u32 val = 7;
+
+	for (i = 0; i < 100; i++) {
+		TEST(!dev_add(M_MMIO, 0x1000 * i, 0x1000, TAKES));
+		TEST(!ioeventfd(0x1000000 + 4 * i, 4, 0, 0, 1));
+		TEST(!ioeventfd(0x2000000, 4, MATCH, i, 2));
+	}
+	for (i = 0; i < 100; i += 2) {
+		unsigned long nr = shim_nr_allocs;
+
+		shim_fail_at = nr + 1;
+		dev_del(M_MMIO, i);
+		TEST(!ioeventfd(0x1000000 + 4 * i, 4, GONE, 0, 1));
+		TEST(!ioeventfd(0x2000000, 4, GONE | MATCH, i, 2));
+		shim_fail_at = 0;
+		TEST(shim_nr_allocs == nr);
+		TEST(w.destroyed[i] == 1);
+	}
+	for (i = 0; i < 100; i++) {
+		bool there = i & 1;
+		char who[8];
+
+		TEST(w.destroyed[i] == !there);
+		sprintf(who, "w%u", i);
+		TEST(bus_write(M_MMIO, 0x1000 * i, 4, &val) ==
+		     (there ? 0 : -EOPNOTSUPP));
+		TEST(seen(there ? who : ""));
+		TEST(bus_write(M_MMIO, 0x1000000 + 4 * i, 4, &val) ==
+		     (there ? 0 : -EOPNOTSUPP));
+		TEST(bus_write(M_MMIO, 0x2000000, 4, &i) ==
+		     (there ? 0 : -EOPNOTSUPP));
+	}
+	return true;
+}
+
+/*
+ * Their owner walks his zones and has those taken off the bus that lie in an
+ * area; the destructor is what takes a zone off his list. Each must be
+ * destroyed by its own unregistration, or the walk steps on freed ones.
+ */
+static bool zones_unregistered_while_walked(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < 50; i++)
+		TEST(!dev_add(M_PIO, 0x10 * i, 0x10, DEV_TAKES_WRITES));
+	for (i = 0; i < 50; i++) {
+		shim_fail_at = shim_nr_allocs + 1;
+		dev_del(M_PIO, i);
+		shim_fail_at = 0;
+		for (j = 0; j < 50; j++)
+			TEST(w.destroyed[j] == (j <= i));
+	}
+	return true;
+}
+
+/* Ranges in ranges, the inner ones of which end before the access. */
+static bool nested_ranges(void)
+{
+	u32 val = 0;
+
+	TEST(!dev_add(M_MMIO, 0x10000, 0x10000, TAKES));
+	TEST(!dev_add(M_MMIO, 0x11000, 0x1000, TAKES));
+	TEST(!dev_add(M_MMIO, 0x11100, 0x10, TAKES));
+	TEST(!dev_add(M_MMIO, 0x11100, 0x4, 0));
+	TEST(!dev_add(M_MMIO, 0x11200, 0x10, TAKES));
+	TEST(!ioeventfd(0x11104, 4, 0, 0, 3));
+	TEST(!ioeventfd(0x18000, 4, 0, 0, 4));
+
+	TEST(!bus_write(M_MMIO, 0x10000, 4, &val) && seen("w0"));
+	TEST(!bus_write(M_MMIO, 0x10ffc, 4, &val) && seen("w0"));
+	TEST(!bus_write(M_MMIO, 0x11000, 4, &val) && seen("w1"));
+	TEST(!bus_write(M_MMIO, 0x11100, 4, &val) && seen("w3 w2"));
+	TEST(!bus_write(M_MMIO, 0x11104, 4, &val) && seen("!3"));
+	TEST(!bus_write(M_MMIO, 0x11104, 2, &val) && seen("w2"));
+	TEST(!bus_write(M_MMIO, 0x11108, 4, &val) && seen("w2"));
+	TEST(!bus_write(M_MMIO, 0x1110e, 4, &val) && seen("w1"));
+	TEST(!bus_write(M_MMIO, 0x11110, 4, &val) && seen("w1"));
+	TEST(!bus_write(M_MMIO, 0x11204, 4, &val) && seen("w4"));
+	TEST(!bus_write(M_MMIO, 0x11210, 4, &val) && seen("w1"));
+	TEST(!bus_write(M_MMIO, 0x17ffc, 4, &val) && seen("w0"));
+	TEST(!bus_write(M_MMIO, 0x18000, 4, &val) && seen("!4"));
+	TEST(!bus_write(M_MMIO, 0x18004, 4, &val) && seen("w0"));
+	TEST(!bus_write(M_MMIO, 0x1fffc, 4, &val) && seen("w0"));
+	TEST(!bus_read(M_MMIO, 0x18000, 4) && seen("r0"));
+	TEST(bus_write(M_MMIO, 0x1fffe, 4, &val) && seen(""));
+	TEST(bus_write(M_MMIO, 0xfffe, 4, &val) && seen(""));
+	return true;
+}
+
+/* The narrowest first, then the first registered; more than one batch. */
+static bool order_of_devices(void)
+{
+	u8 val = 0;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		TEST(!dev_add(M_MMIO, 0x1000, 0x100, 0));
+	for (i = 0; i < 6; i++)
+		TEST(!dev_add(M_MMIO, 0x1000 - i, 0x80 - i, 0));
+	TEST(bus_write(M_MMIO, 0x1000, 1, &val) == -EOPNOTSUPP);
+	TEST(seen("w11 w10 w9 w8 w7 w6 w0 w1 w2 w3 w4 w5"));
+	dev_del(M_MMIO, 8);
+	dev_del(M_MMIO, 0);
+	TEST(!dev_add(M_MMIO, 0x1000, 0x100, TAKES));
+	TEST(!dev_add(M_MMIO, 0x1000, 0x101, TAKES));
+	TEST(!bus_read(M_MMIO, 0x1000, 1));
+	TEST(seen("r11 r10 r9 r7 r6 r1 r2 r3 r4 r5 r12"));
+	return true;
+}
+
+/* The first and the last byte of the address space, and past it. */
+static bool ends_of_address_space(void)
+{
+	u64 val = 0;
+
+	TEST(!dev_add(M_MMIO, 0, 1, TAKES));
+	TEST(!dev_add(M_MMIO, ~0ull, 1, TAKES));
+	TEST(!dev_add(M_MMIO, ~0ull - 0xfff, 0x1000, TAKES));
+	TEST(dev_add(M_MMIO, ~0ull, 2, TAKES) == -EINVAL);
+	TEST(dev_add(M_MMIO, 2, ~0ull, TAKES) == -EINVAL);
+	TEST(!dev_add(M_MMIO, 1, ~0ull, TAKES));
+	TEST(!bus_write(M_MMIO, 0, 1, &val) && seen("w0"));
+	TEST(bus_write(M_MMIO, 0, 2, &val) && seen(""));
+	TEST(!bus_write(M_MMIO, ~0ull, 1, &val) && seen("w1"));
+	TEST(!bus_write(M_MMIO, ~0ull - 7, 8, &val) && seen("w2"));
+	TEST(bus_write(M_MMIO, ~0ull, 2, &val) && seen(""));
+	TEST(!bus_write(M_MMIO, 1, 8, &val) && seen("w5"));
+
+	TEST(ioeventfd(~0ull, 1, 0, 0, 1) == -EINVAL);
+	TEST(ioeventfd(~0ull - 7, 8, 0, 0, 1) == -EINVAL);
+	TEST(!ioeventfd(~0ull, 0, 0, 0, 1));
+	TEST(!ioeventfd(~0ull - 8, 8, 0, 0, 2));
+	TEST(!ioeventfd(0, 1, 0, 0, 3));
+	TEST(!bus_write(M_MMIO, ~0ull, 4, &val) && seen("!1"));
+	TEST(!bus_write(M_MMIO, ~0ull - 8, 8, &val) && seen("!2"));
+	TEST(!bus_write(M_MMIO, 0, 1, &val) && seen("!3"));
+	return true;
+}
+
+/* A zone whose length is no int. */
+static bool wide_zone(void)
+{
+	u32 val = 0;
+
+	TEST(!dev_add(M_MMIO, 0x100000000, 0x80000000, TAKES));
+	TEST(!dev_add(M_MMIO, 0x200000000, 0x180000000, TAKES));
+	TEST(!bus_write(M_MMIO, 0x100000000, 4, &val) && seen("w0"));
+	TEST(!bus_write(M_MMIO, 0x17ffffffc, 4, &val) && seen("w0"));
+	TEST(bus_write(M_MMIO, 0x17fffffff, 4, &val) && seen(""));
+	TEST(!bus_write(M_MMIO, 0x37ffffffc, 4, &val) && seen("w1"));
+	return true;
+}
+
+/* The 1001st device is refused, doorbells do not count. */
+static bool devices_at_most(void)
+{
+	u32 val = 0;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		TEST(!dev_add(M_MMIO, 16 * i, 16, TAKES));
+		TEST(!ioeventfd(16 * i, 4, 0, 0, 1));
+	}
+	TEST(dev_add(M_MMIO, 0x100000, 16, TAKES) == -ENOSPC);
+	TEST(!ioeventfd(0x100000, 4, 0, 0, 1));
+	TEST(!dev_add(M_PIO, 0x100, 16, TAKES));
+	dev_del(M_MMIO, 500);
+	TEST(!dev_add(M_MMIO, 0x100000, 16, TAKES));
+	TEST(dev_add(M_MMIO, 0x200000, 16, TAKES) == -ENOSPC);
+	TEST(!bus_write(M_MMIO, 0x100000, 4, &val) && seen("!1"));
+	TEST(!bus_write(M_MMIO, 0x100004, 4, &val) && seen("w1002"));
+	return true;
+}
+
+/* What rings what, and what collides with what. */
+static bool doorbell_rules(void)
+{
+	u64 val = 0x1122334455667788ull;
+	u8 one = 0x88;
+	u16 two = 0x7788;
+	u32 four = 0x55667788;
+
+	TEST(!ioeventfd(0x1000, 2, MATCH, 0x7788, 1));
+	TEST(!ioeventfd(0x1000, 4, MATCH, 0x55667788, 2));
+	TEST(!ioeventfd(0x1000, 8, MATCH, val, 3));
+	TEST(!ioeventfd(0x1000, 1, 0, 0xffff, 4));
+	TEST(!ioeventfd(0x1000, 2, MATCH, 0x17788, 5));
+	TEST(ioeventfd(0x1000, 2, MATCH, 0x7788, 6) == -EEXIST);
+	TEST(ioeventfd(0x1000, 2, 0, 0, 6) == -EEXIST);
+	TEST(ioeventfd(0x1000, 1, MATCH, 3, 6) == -EEXIST);
+	TEST(ioeventfd(0x1000, 0, 0, 0, 6) == -EEXIST);
+	TEST(!ioeventfd(0x1000, 2, MATCH | PIO, 0x7788, 6));
+	TEST(!ioeventfd(0x1000, 0, CCW, 0, 7));
+	TEST(ioeventfd(0x1000, 8, MATCH | CCW, 1, 8) == -EEXIST);
+	/* One bus for both flags */
+	TEST(ioeventfd(0x1000, 2, MATCH | PIO | CCW, 0x7788, 8) == -EEXIST);
+
+	TEST(!bus_write(M_MMIO, 0x1000, 1, &one) && seen("!4"));
+	TEST(!bus_write(M_MMIO, 0x1000, 2, &two) && seen("!1"));
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &four) && seen("!2"));
+	TEST(!bus_write(M_MMIO, 0x1000, 8, &val) && seen("!3"));
+	TEST(!bus_write(M_PIO, 0x1000, 2, &two) && seen("!6"));
+	TEST(!bus_write(M_CCW, 0x1000, 8, &val) && seen("!7"));
+	TEST(bus_read(M_CCW, 0x1000, 8) && seen(""));
+	TEST(bus_write(M_FAST, 0x1000, 0, NULL) && seen(""));
+
+	TEST(!ioeventfd(0x2000, 0, 0, 0, 8));
+	TEST(ioeventfd(0x2000, 4, MATCH, 0, 9) == -EEXIST);
+	TEST(!bus_write(M_FAST, 0x2000, 0, NULL) && seen("!8"));
+	TEST(!bus_write(M_MMIO, 0x2000, 3, &val) && seen("!8"));
+	TEST(!bus_write(M_MMIO, 0x2000, 8, &val) && seen("!8"));
+	TEST(ioeventfd(0x2000, 0, GONE, 0, 7) == -ENOENT);
+	TEST(ioeventfd(0x2000, 0, GONE | MATCH, 0, 8) == -ENOENT);
+	TEST(ioeventfd(0x2000, 4, GONE, 0, 8) == -ENOENT);
+	TEST(ioeventfd(0x2000, 0, GONE | PIO, 0, 8) == -ENOENT);
+	TEST(!ioeventfd(0x2000, 0, GONE, 0, 8));
+	TEST(bus_write(M_FAST, 0x2000, 0, NULL) && seen(""));
+	TEST(bus_write(M_MMIO, 0x2000, 4, &four) && seen(""));
+	return true;
+}
+
+/* What the ioctls refuse; a request to deassign is not found instead. */
+static bool ioctl_arguments(void)
+{
+	struct kvm_irqfd irqfd = { .fd = 1, .gsi = 5 };
+	extern unsigned int fake_irqfd_assigned, fake_irqfd_deassigned;
+	u32 len;
+	int bit;
+
+	for (len = 0; len < 20; len++) {
+		bool good = len < 9 && (0x117 >> len & 1);
+
+		TEST(ioeventfd(0x1000 * len, len, 0, 0, 1) ==
+		     (good ? 0 : -EINVAL));
+		TEST(ioeventfd(0x1000 * len, len, GONE, 0, 1) ==
+		     (good ? 0 : -ENOENT));
+	}
+	for (bit = 4; bit < 32; bit++) {
+		TEST(ioeventfd(0x1000, 4, 1u << bit, 0, 1) == -EINVAL);
+		TEST(ioeventfd(0x1000, 4, GONE | 1u << bit, 0, 1) == -ENOENT);
+	}
+	TEST(ioeventfd(0x1000, 0, MATCH, 0, 1) == -EINVAL);
+	TEST(ioeventfd(0x1000, 256 + 4, 0, 0, 1) == -EINVAL);
+	TEST(!ioeventfd(0x1000, 4, 0, 0, 1));
+	TEST(ioeventfd(0x1000, 256 + 4, GONE, 0, 1) == -ENOENT);
+	TEST(ioeventfd(0x2000, 4, 0, 0, 17) == -EINVAL);
+	TEST(ioeventfd(0x2000, 4, 0, 0, 18) == -EBADF);
+	TEST(ioeventfd(0x2000, 4, 0, 0, -1) == -EBADF);
+	TEST(ioeventfd(0x1000, 4, GONE, 0, 17) == -EINVAL);
+	TEST(ioeventfd(0x1000, 4, GONE, 0, 18) == -EBADF);
+	/* The other number of the same eventfd */
+	TEST(!ioeventfd(0x3000, 4, 0, 0, 0));
+	TEST(!ioeventfd(0x3000, 4, GONE, 0, 16));
+
+	for (bit = 2; bit < 32; bit++) {
+		irqfd.flags = 1u << bit;
+		TEST(kvm_irqfd(&w.kvm, &irqfd) == -EINVAL);
+		irqfd.flags |= KVM_IRQFD_FLAG_DEASSIGN;
+		TEST(kvm_irqfd(&w.kvm, &irqfd) == -EINVAL);
+	}
+	TEST(!fake_irqfd_assigned && !fake_irqfd_deassigned);
+	irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
+	TEST(!kvm_irqfd(&w.kvm, &irqfd) && fake_irqfd_assigned == 1);
+	irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
+	TEST(!kvm_irqfd(&w.kvm, &irqfd) && fake_irqfd_deassigned == 1);
+	return true;
+}
+
+/* The eventfd is kept by its registration, and put once. */
+static bool closed_eventfd(void)
+{
+	struct eventfd_ctx *ctx = shim_fd[1];
+	u32 val = 0;
+
+	TEST(!ioeventfd(0x1000, 4, 0, 0, 1));
+	TEST(ctx->refs == 2);
+	eventfd_ctx_put(ctx);
+	shim_fd[1] = shim_eventfd_new(100);
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
+	TEST(ioeventfd(0x1000, 4, GONE, 0, 1) == -ENOENT);
+	TEST(ctx->refs == 1 && ctx->count == 1);
+	return true;
+}
+
+/*
+ * Whoever has seen that something was registered finds it: every search, also
+ * the first one of an empty bus, begins with the barrier that pairs with the
+ * one at the end of registering. (That it must be there at all is shown by
+ * litmus/register.litmus.)
+ */
+static bool search_after_barrier(void)
+{
+	unsigned long nr;
+	u64 val = 0;
+	int idx, i;
+
+	for (i = 0; i < 2; i++) {
+		nr = shim_nr_rmb;
+		bus_write(M_MMIO, 0x1000, 4, &val);
+		TEST(shim_nr_rmb > nr);
+		nr = shim_nr_rmb;
+		bus_read(M_MMIO, 0x1000, 4);
+		TEST(shim_nr_rmb > nr);
+		nr = shim_nr_rmb;
+		kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, 0x1000, 4, &val);
+		TEST(shim_nr_rmb > nr);
+		nr = shim_nr_rmb;
+		idx = srcu_read_lock(&w.kvm.srcu);
+		kvm_io_bus_get_dev(&w.kvm, KVM_MMIO_BUS, 0x1000);
+		srcu_read_unlock(&w.kvm.srcu, idx);
+		TEST(shim_nr_rmb > nr);
+		TEST(!dev_add(M_MMIO, 0x1000, 4, TAKES));
+	}
+	return true;
+}
+
+/* Registering leaves kvm->srcu alone, deassigning a doorbell does, too. */
+static bool srcu_left_alone(void)
+{
+	unsigned long nr = w.kvm.srcu.nr_sync;
+	int i, idx;
+
+	/* A vCPU deep in another exit */
+	idx = srcu_read_lock(&w.kvm.srcu);
+	for (i = 0; i < 200; i++) {
+		TEST(!ioeventfd(0x1000 + 4 * i, 4, 0, 0, 1));
+		TEST(!ioeventfd(0x8000, 4, MATCH, i, 1));
+		TEST(!dev_add(M_MMIO, 0x1000 + 4 * i, 4, TAKES));
+	}
+	for (i = 0; i < 200; i++) {
+		TEST(!ioeventfd(0x1000 + 4 * i, 4, GONE, 0, 1));
+		TEST(!ioeventfd(0x8000, 4, GONE | MATCH, i, 1));
+	}
+	srcu_read_unlock(&w.kvm.srcu, idx);
+	TEST(w.kvm.srcu.nr_sync == nr);
+	return true;
+}
+
+/* 5000 addresses in several orders: the index splits, empties, fills again. */
+static bool index_in_any_order(void)
+{
+	static const unsigned int step[] = { 1, 4999, 7, 2503 };
+	unsigned int i, s, n = 5000, at;
+	u32 val = 0;
+
+	for (s = 0; s < 4; s++) {
+		for (i = 0, at = 0; i < n; i++, at = (at + step[s]) % n)
+			TEST(!ioeventfd(0x1000 + 8 * (u64)at, 4, 0, 0, at % 16));
+		TEST(ioeventfd(0x1000, 4, 0, 0, 0) == -EEXIST);
+		for (i = 0; i < n; i++) {
+			char who[8];
+
+			sprintf(who, "!%u", i % 16);
+			TEST(!bus_write(M_MMIO, 0x1000 + 8 * (u64)i, 4, &val));
+			TEST(seen(who));
+			TEST(bus_write(M_MMIO, 0x1004 + 8 * (u64)i, 4, &val));
+		}
+		for (i = 0, at = 0; i < n; i++, at = (at + step[3 - s]) % n)
+			TEST(!ioeventfd(0x1000 + 8 * (u64)at, 4, GONE, 0,
+					at % 16));
+		TEST(bus_write(M_MMIO, 0x1000, 4, &val));
+		TEST(!w.kvm.buses[M_MMIO].registers.nr);
+	}
+	/* Half of it goes, from the middle, and other addresses come */
+	for (i = 0; i < n; i++)
+		TEST(!ioeventfd(0x1000 + 8 * (u64)i, 4, 0, 0, 0));
+	for (i = n / 4; i < 3 * n / 4; i++)
+		TEST(!ioeventfd(0x1000 + 8 * (u64)i, 4, GONE, 0, 0));
+	for (i = n / 4; i < 3 * n / 4; i++)
+		TEST(!ioeventfd(0x1004 + 8 * (u64)i, 4, 0, 0, 1));
+	for (i = 0; i < n; i++) {
+		bool outer = i < n / 4 || i >= 3 * n / 4;
+
+		TEST(!bus_write(M_MMIO, (outer ? 0x1000 : 0x1004) + 8 * (u64)i,
+				4, &val));
+		TEST(seen(outer ? "!0" : "!1"));
+	}
+	return true;
+}
+
+/*
+ * Kicks at every step of changes that split blocks, move entries, empty the
+ * index and fill it again: all that stays is rung.
+ */
+static unsigned int nr_kept, nr_lost, nr_kicked;
+
+static u64 kept_addr(unsigned int i)
+{
+	return 0x10000 + 0x40 * (u64)i;
+}
+
+static void kick_kept(void)
+{
+	void (*hook)(void) = shim_writer_hook;
+	unsigned int i;
+	u32 val = 0;
+
+	shim_writer_hook = NULL;
+	for (i = 0; i < nr_kept; i++) {
+		nr_lost += !kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, kept_addr(i),
+					    4, &val);
+		nr_kicked++;
+	}
+	/* Behind, before and in between there is nothing, or what comes */
+	kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, 0, 4, &val);
+	kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, ~0ull, 4, &val);
+	kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, kept_addr(nr_kept) + 4, 4, &val);
+	shim_writer_hook = hook;
+}
+
+static bool kicks_during_changes(void)
+{
+	unsigned int i, round;
+	u64 seed = 1;
+
+	nr_lost = 0;
+	shim_writer_hook = kick_kept;
+	for (nr_kept = 0; nr_kept < 60; nr_kept++)
+		TEST(!ioeventfd(kept_addr(nr_kept), 4, 0, 0, 1));
+	for (round = 0; round < 3; round++) {
+		u64 s = seed;
+
+		/* Anywhere, below, and in rising order behind */
+		for (i = 0; i < 400; i++) {
+			u64 addr = 0x10000 + 4 + 0x40 * (rnd(&seed) % 60) +
+				   8 * (rnd(&seed) % 7);
+
+			ioeventfd(addr, 4, 0, 0, 2);
+			TEST(!ioeventfd(0x8000 - 8 * i, 4, 0, 0, 2));
+			TEST(!ioeventfd(0x20000 + 8 * i, 4, 0, 0, 2));
+		}
+		for (i = 0; i < 400; i++) {
+			u64 addr = 0x10000 + 4 + 0x40 * (rnd(&s) % 60) +
+				   8 * (rnd(&s) % 7);
+
+			ioeventfd(addr, 4, GONE, 0, 2);
+			TEST(!ioeventfd(0x8000 - 8 * i, 4, GONE, 0, 2));
+			TEST(!ioeventfd(0x20000 + 8 * i, 4, GONE, 0, 2));
+		}
+	}
+	shim_writer_hook = NULL;
+	TEST(nr_kicked > 1000000);
+	TEST(!nr_lost);
+	return true;
+}
+
+/* Every allocation on the way to 300 addresses fails once. */
+static bool index_without_memory(void)
+{
+	unsigned int i, j, n, failed = 0;
+	u32 val = 0;
+
+	for (i = 0; i < 300; i++) {
+		/* In the middle of what is there, and behind it */
+		u64 addr = i & 1 ? 0x10000 + 8 * i : 0x10000 - 8 * i;
+
+		for (n = 1;; n++) {
+			shim_fail_at = shim_nr_allocs + n;
+			if (!ioeventfd(addr, 4, 0, 0, 1))
+				break;
+			failed++;
+			TEST(bus_write(M_MMIO, addr, 4, &val) == -EOPNOTSUPP);
+			for (j = 0; j < i; j++)
+				TEST(!bus_write(M_MMIO, j & 1 ? 0x10000 + 8 * j :
+						0x10000 - 8 * j, 4, &val));
+		}
+		shim_fail_at = 0;
+	}
+	/* A doorbell and a register for each, blocks and roots now and then */
+	TEST(failed > 600);
+	return true;
+}
+
+/* The index as such: what io_bus.c never asks of it. */
+static bool index_alone(void)
+{
+	struct kvm_io_doorbell_info info[2];
+	struct kvm_io_index index = {};
+	u64 key = 5;
+	int a, b;
+
+	TEST(!kvm_io_index_remove(&index, 5) && !kvm_io_index_lookup(&index, 5));
+	TEST(!kvm_io_index_next(&index, &key) && key == 5);
+	TEST(!kvm_io_index_insert(&index, 7, &a));
+	TEST(kvm_io_index_insert(&index, 7, &b) == -EEXIST);
+	TEST(!kvm_io_index_remove(&index, 5) && !kvm_io_index_remove(&index, 9));
+	TEST(!kvm_io_index_insert(&index, ~0ull, &b) && index.nr == 2);
+	TEST(kvm_io_index_next(&index, &key) == &a && key == 7);
+	key = 8;
+	TEST(kvm_io_index_next(&index, &key) == &b && key == ~0ull);
+	TEST(kvm_io_index_remove(&index, 7) == &a);
+	TEST(kvm_io_index_remove(&index, ~0ull) == &b && !index.nr);
+
+	/* Listing ends behind the last address of all. */
+	TEST(!ioeventfd(~0ull, 0, 0, 0, 1) && !ioeventfd(1, 0, PIO, 0, 2));
+	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 2) == 2);
+	TEST(info[0].key.addr == ~0ull && info[1].key.addr == 1);
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*run)(void);
+} tests[] = {
+	{ "split_store", split_store },
+	{ "unregister_without_memory", unregister_without_memory },
+	{ "zones_unregistered_while_walked", zones_unregistered_while_walked },
+	{ "nested_ranges", nested_ranges },
+	{ "order_of_devices", order_of_devices },
+	{ "ends_of_address_space", ends_of_address_space },
+	{ "wide_zone", wide_zone },
+	{ "devices_at_most", devices_at_most },
+	{ "doorbell_rules", doorbell_rules },
+	{ "ioctl_arguments", ioctl_arguments },
+	{ "closed_eventfd", closed_eventfd },
+	{ "search_after_barrier", search_after_barrier },
+	{ "srcu_left_alone", srcu_left_alone },
+	{ "index_in_any_order", index_in_any_order },
+	{ "kicks_during_changes", kicks_during_changes },
+	{ "index_without_memory", index_without_memory },
+	{ "index_alone", index_alone },
+};
+
+int regress(const char *name)
+{
+	unsigned int i, nr = 0, bad = 0;
+
+	for (i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		bool ok;
+
+		if (name && strcmp(name, tests[i].name))
+			continue;
+		world_init(&w);
+		ok = tests[i].run();
+		shim_fail_at = 0;
+		if (ok)
+			ok = world_exit(&w);
+		printf("%s %s\n", ok ? "ok  " : "FAIL", tests[i].name);
+		nr++;
+		bad += !ok;
+	}
+	printf("regress: %u passed, %u failed\n", nr - bad, bad);
+	return bad || !nr;
+}
