@@ -84,7 +84,8 @@ static enum taker __who(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
 	uint64_t data = 0;
 
 	val &= size_mask(size);
-	ring->first = ring->last = 0;
+	ring->first = 0;
+	ring->last = 0;
 	guest_write(vcpu, bus, addr, size, val, &log);
 	if (log.nr) {
 		TEST_ASSERT(log.nr == 1 && log.exit[0].write && log.exit[0].addr == addr &&
@@ -115,20 +116,20 @@ static enum taker __who(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
 /* A wrong taker rarely comes alone: the first few are enough to read. */
 static int nr_wrong;
 
-#define EXPECT_WHO(want, bus, addr, size, val) do {			\
-	enum taker __got = who(bus, addr, size, val);			\
-	bool __wrong = __got != (want);					\
+#define EXPECT_WHO(should, bus, addr, size, val) do {			\
+	enum taker __got = who(bus, addr, size, val), __want = (should);	\
+	bool __wrong = __got != __want;					\
 									\
 	if (!__wrong || nr_wrong++ >= 6) {				\
 		if (__wrong)						\
 			_metadata->exit_code = KSFT_FAIL;		\
 		break;							\
 	}								\
-	EXPECT_EQ(want, __got)						\
+	EXPECT_EQ(__want, __got)					\
 		TH_LOG("%s 0x%lx size %u went to %s, not to %s",	\
 		       (bus) & PIO ? "port" : "address",		\
 		       (unsigned long)(addr), (unsigned int)(size),	\
-		       taker_name[__got], taker_name[want]);		\
+		       taker_name[__got], taker_name[__want]);		\
 } while (0)
 
 #define for_each_guest_bus(bus)						\
@@ -141,7 +142,7 @@ static uint64_t base_of(uint32_t bus)
 
 /* With one doorbell in the middle of a zone, in either order. */
 static void doorbell_in_zone(struct __test_metadata *_metadata,
-			     FIXTURE_DATA(bus) *self, bool zone_first)
+			     struct _test_data_bus *self, bool zone_first)
 {
 	uint32_t bus, off;
 
@@ -309,7 +310,8 @@ TEST_F(bus, reads)
 
 		ASSERT_EQ(0, zone_add(self->vm, at, 0x100, bus));
 		door_assign(self->vm, self->fd, at + 8, 4, bus, 0);
-		self->ring->first = self->ring->last = 0;
+		self->ring->first = 0;
+		self->ring->last = 0;
 		EXPECT_EQ(1, guest_read(self->vcpu, bus, at + 8, 4, &log));
 		EXPECT_EQ(1, guest_read(self->vcpu, bus, at + 16, 4, &log));
 		EXPECT_EQ(0, self->ring->last);
@@ -318,67 +320,85 @@ TEST_F(bus, reads)
 }
 
 /* Any set of zones and doorbells against the rule, spelled out. */
+struct range {
+	uint32_t off, size;
+};
+
+struct layout {
+	struct range zone[8], door[12];
+	int nr_zones, nr_doors;
+};
+
+static enum taker want(const struct layout *l, uint32_t off, uint32_t size)
+{
+	int i;
+
+	for (i = 0; i < l->nr_doors; i++)
+		if (off == l->door[i].off && (!l->door[i].size || l->door[i].size == size))
+			return DOOR;
+	for (i = 0; i < l->nr_zones; i++)
+		if (off >= l->zone[i].off && off + size <= l->zone[i].off + l->zone[i].size)
+			return ZONE;
+	return USER;
+}
+
+static void one_layout(struct __test_metadata *_metadata, struct _test_data_bus *self,
+		       uint32_t bus, unsigned int *seed)
+{
+	struct layout l = { };
+	uint64_t at = base_of(bus);
+	uint32_t off, size;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		struct range r = {
+			.off = rand_r(seed) % 56,
+			.size = 1u << rand_r(seed) % (bus ? 3 : 4),
+		};
+
+		if (rand_r(seed) % 3 == 0 && l.nr_zones < ARRAY_SIZE(l.zone)) {
+			r.size = 1 + rand_r(seed) % (64 - r.off);
+			ASSERT_EQ(0, zone_add(self->vm, at + r.off, r.size, bus));
+			l.zone[l.nr_zones++] = r;
+		} else if (l.nr_doors < ARRAY_SIZE(l.door)) {
+			int ret;
+
+			if (rand_r(seed) % 4 == 0)
+				r.size = 0;
+			ret = door_ioctl(self->vm, self->fd, at + r.off, r.size, bus, 0);
+			ASSERT_TRUE(!ret || ret == -EEXIST);
+			if (!ret)
+				l.door[l.nr_doors++] = r;
+		}
+		/* Some go again. */
+		if (l.nr_doors && rand_r(seed) % 5 == 0) {
+			struct range *out = &l.door[rand_r(seed) % l.nr_doors];
+
+			door_deassign(self->vm, self->fd, at + out->off, out->size, bus, 0);
+			*out = l.door[--l.nr_doors];
+		}
+	}
+	for (size = 1; size <= (bus ? 4 : 8); size *= 2) {
+		for (off = 0; off < 64; off += HAVE_PIO ? 1 : size)
+			EXPECT_WHO(want(&l, off, size), bus, at + off, size, off);
+	}
+	for (i = 0; i < l.nr_doors; i++)
+		door_deassign(self->vm, self->fd, at + l.door[i].off, l.door[i].size, bus, 0);
+	for (i = 0; i < l.nr_zones; i++)
+		EXPECT_EQ(0, zone_del(self->vm, at + l.zone[i].off, l.zone[i].size, bus));
+	for (off = 0; off < 64; off += 4)
+		EXPECT_WHO(USER, bus, at + off, 4, off);
+}
+
 TEST_F_TIMEOUT(bus, any_layout, 60)
 {
-	struct range { uint32_t off, size; } zone[8], door[12];
 	unsigned int seed = 20091130;
-	uint32_t bus, off, size;
-	int round, i, nz, nd;
+	uint32_t bus;
+	int round;
 
-	for (round = 0; round < 24; round++)
-	for_each_guest_bus(bus) {
-		uint64_t at = base_of(bus);
-
-		nz = nd = 0;
-		for (i = 0; i < 20; i++) {
-			struct range r = {
-				.off = rand_r(&seed) % 56,
-				.size = 1u << rand_r(&seed) % (bus ? 3 : 4),
-			};
-
-			if (rand_r(&seed) % 3 == 0 && nz < 8) {
-				r.size = 1 + rand_r(&seed) % (64 - r.off);
-				ASSERT_EQ(0, zone_add(self->vm, at + r.off, r.size, bus));
-				zone[nz++] = r;
-			} else if (nd < 12) {
-				int ret;
-
-				if (rand_r(&seed) % 4 == 0)
-					r.size = 0;
-				ret = door_ioctl(self->vm, self->fd, at + r.off, r.size, bus, 0);
-				ASSERT_TRUE(!ret || ret == -EEXIST);
-				if (!ret)
-					door[nd++] = r;
-			}
-			/* Some go again. */
-			if (nd && rand_r(&seed) % 5 == 0) {
-				int out = rand_r(&seed) % nd;
-
-				door_deassign(self->vm, self->fd, at + door[out].off,
-					      door[out].size, bus, 0);
-				door[out] = door[--nd];
-			}
-		}
-		for (size = 1; size <= (bus ? 4 : 8); size *= 2)
-		for (off = 0; off < 64; off += HAVE_PIO ? 1 : size) {
-			enum taker want = USER;
-
-			for (i = 0; i < nz; i++)
-				if (off >= zone[i].off &&
-				    off + size <= zone[i].off + zone[i].size)
-					want = ZONE;
-			for (i = 0; i < nd; i++)
-				if (off == door[i].off &&
-				    (!door[i].size || door[i].size == size))
-					want = DOOR;
-			EXPECT_WHO(want, bus, at + off, size, off);
-		}
-		while (nd--)
-			door_deassign(self->vm, self->fd, at + door[nd].off, door[nd].size, bus, 0);
-		for (i = 0; i < nz; i++)
-			EXPECT_EQ(0, zone_del(self->vm, at + zone[i].off, zone[i].size, bus));
-		for (off = 0; off < 64; off += 4)
-			EXPECT_WHO(USER, bus, at + off, 4, off);
+	for (round = 0; round < 24; round++) {
+		for_each_guest_bus(bus)
+			one_layout(_metadata, self, bus, &seed);
 	}
 }
 
@@ -532,7 +552,8 @@ TEST_F(bus, ring_full)
 	ASSERT_EQ(0, zone_add(self->vm, DOOR_GPA, 0x100, 0));
 	ASSERT_EQ(0, zone_add(self->vm, DOOR_GPA, 0x10, 0));
 	door_assign(self->vm, self->fd, DOOR_GPA + 8, 4, 0, 0);
-	ring->first = ring->last = 0;
+	ring->first = 0;
+	ring->last = 0;
 	for (i = 0; i < max - 1; i++)
 		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
 	/* No zone has room: userspace's turn. Doorbells need none. */

@@ -136,7 +136,7 @@ static int zone_ioctl(struct kvm_vm *vm, unsigned long cmd, uint64_t addr, uint3
 }
 
 /* Does the write ring @fd, and if not, does it reach userspace? */
-static bool rings(FIXTURE_DATA(faults) *self, uint64_t addr, uint32_t size, uint64_t data)
+static bool rung(struct _test_data_faults *self, uint64_t addr, uint32_t size, uint64_t data)
 {
 	int exits = guest_write(self->vcpu, 0, addr, size, data, NULL);
 	uint64_t n = eventfd_take(self->fd);
@@ -146,11 +146,12 @@ static bool rings(FIXTURE_DATA(faults) *self, uint64_t addr, uint32_t size, uint
 	return n;
 }
 
-static bool coalesced(FIXTURE_DATA(faults) *self, uint64_t addr)
+static bool coalesced(struct _test_data_faults *self, uint64_t addr)
 {
 	int exits;
 
-	self->ring->first = self->ring->last = 0;
+	self->ring->first = 0;
+	self->ring->last = 0;
 	exits = guest_write(self->vcpu, 0, addr, 4, 1, NULL);
 	TEST_ASSERT(self->ring->last + exits == 1, "0x%lx: %u and %d", addr,
 		    self->ring->last, exits);
@@ -161,7 +162,7 @@ static bool coalesced(FIXTURE_DATA(faults) *self, uint64_t addr)
  * With 0, 1, 2 ... doorbells there already, by address or by data or by both,
  * let each allocation of the next assign fail until one has none left to fail.
  */
-static void assign_fails(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
+static void assign_fails(struct __test_metadata *_metadata, struct _test_data_faults *self,
 			 bool by_data, uint32_t len)
 {
 	int i, j, n, failed = 0;
@@ -185,19 +186,19 @@ static void assign_fails(struct __test_metadata *_metadata, FIXTURE_DATA(faults)
 			/* Neither there nor half there. */
 			ASSERT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, at, len,
 						      flags | DEASSIGN, i));
-			ASSERT_FALSE(rings(self, at, len ?: 4, i)) TH_LOG("door %d", i);
+			ASSERT_FALSE(rung(self, at, len ?: 4, i)) TH_LOG("door %d", i);
 			for (j = i % 7; j < i; j += 7)
-				ASSERT_TRUE(rings(self, by_data ? FIRST(0) : FIRST(j), len ?: 4, j))
+				ASSERT_TRUE(rung(self, by_data ? FIRST(0) : FIRST(j), len ?: 4, j))
 					TH_LOG("door %d of %d", j, i);
 			ASSERT_LT(n, 50);
 		}
-		ASSERT_TRUE(rings(self, at, len ?: 4, i)) TH_LOG("door %d", i);
+		ASSERT_TRUE(rung(self, at, len ?: 4, i)) TH_LOG("door %d", i);
 	}
 	EXPECT_LE(NR_DOORS, failed) TH_LOG("%d failed assigns", failed);
 	for (i = 0; i < NR_DOORS; i++)
 		door_deassign(self->vm, self->fd, by_data ? FIRST(0) : FIRST(i), len,
 			      by_data ? DM : 0, i);
-	EXPECT_FALSE(rings(self, FIRST(0), len ?: 4, 0));
+	EXPECT_FALSE(rung(self, FIRST(0), len ?: 4, 0));
 }
 
 TEST_F_TIMEOUT(faults, assign_by_address, 120)
@@ -216,7 +217,7 @@ TEST_F_TIMEOUT(faults, assign_any_length, 120)
 }
 
 /* With no memory at all, in an order that leaves holes everywhere. */
-static void deassign_all(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
+static void deassign_all(struct __test_metadata *_metadata, struct _test_data_faults *self,
 			 bool by_data)
 {
 	bool there[NR_DOORS];
@@ -238,12 +239,12 @@ static void deassign_all(struct __test_metadata *_metadata, FIXTURE_DATA(faults)
 		ASSERT_EQ(0, ret);
 		there[gone] = false;
 		for (j = i % 5; j < NR_DOORS; j += 5)
-			ASSERT_EQ(there[j], rings(self, by_data ? FIRST(0) : FIRST(j), 4, j))
+			ASSERT_EQ(there[j], rung(self, by_data ? FIRST(0) : FIRST(j), 4, j))
 				TH_LOG("door %d after %d are gone", j, i + 1);
 		ASSERT_TRUE(coalesced(self, ZONE_GPA));
 	}
 	door_assign(self->vm, self->fd, FIRST(0), 4, 0, 0);
-	EXPECT_TRUE(rings(self, FIRST(0), 4, 0));
+	EXPECT_TRUE(rung(self, FIRST(0), 4, 0));
 }
 
 TEST_F_TIMEOUT(faults, deassign_by_address, 120)
@@ -276,7 +277,7 @@ TEST_F_TIMEOUT(faults, zone_register, 120)
 		}
 		for (j = i % 5; j < i; j += 5)
 			ASSERT_TRUE(coalesced(self, ZONE_GPA + j * 16)) TH_LOG("zone %d", j);
-		ASSERT_TRUE(rings(self, FIRST(0), 4, 0));
+		ASSERT_TRUE(rung(self, FIRST(0), 4, 0));
 	}
 	EXPECT_LE(40, failed);
 }
@@ -305,7 +306,7 @@ TEST_F_TIMEOUT(faults, zone_unregister, 120)
 		for (j = 0; j < 40; j++)
 			ASSERT_EQ(there[j], coalesced(self, ZONE_GPA + j * 16))
 				TH_LOG("zone %d after %d are gone", j, i + 1);
-		ASSERT_TRUE(rings(self, FIRST(0), 4, 0));
+		ASSERT_TRUE(rung(self, FIRST(0), 4, 0));
 	}
 }
 
@@ -331,7 +332,7 @@ TEST_F(faults, vm_goes)
 }
 
 #ifdef __x86_64__
-static void irqfd_fails(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
+static void irqfd_fails(struct __test_metadata *_metadata, struct _test_data_faults *self,
 			uint32_t gsi, uint32_t flags)
 {
 	struct quiet_vm q = quiet_vm_create(false);
@@ -429,29 +430,37 @@ TEST_F(faults, vm_goes_with_irqfds)
 /* The memory cgroup. */
 static char cgroup[PATH_MAX];
 
-static bool cgroup_enter(void)
+/* Where cgroup2 is mounted; mounts it if nobody has. */
+static bool cgroup_root(char *root)
 {
-	char root[PATH_MAX - 64] = "", line[PATH_MAX], type[64], pid[16];
-	FILE *f = fopen("/proc/mounts", "r");
+	char line[PATH_MAX], type[64];
+	bool found = false;
+	FILE *f;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*s %4000s %63s", root, type) == 2 && !strcmp(type, "cgroup2"))
-			break;
-		else
-			root[0] = 0;
+	f = fopen("/proc/mounts", "r");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %1000s %63s", root, type) == 2 &&
+			!strcmp(type, "cgroup2");
 	if (f)
 		fclose(f);
-	if (!root[0]) {
-		strcpy(root, "/tmp/kvm_selftest_cgroup_XXXXXX");
-		if (!mkdtemp(root) || mount("none", root, "cgroup2", 0, NULL))
-			return false;
-	}
+	if (found)
+		return true;
+	sprintf(root, "/tmp/kvm_selftest_cgroup_XXXXXX");
+	return mkdtemp(root) && !mount("none", root, "cgroup2", 0, NULL);
+}
+
+static bool cgroup_enter(void)
+{
+	char root[1024], pid[16];
+
+	if (!cgroup_root(root))
+		return false;
 	write_file("+memory", "%s/cgroup.subtree_control", root);
 	snprintf(cgroup, sizeof(cgroup), "%s/kvm_selftest_%d", root, getpid());
 	if (mkdir(cgroup, 0755))
 		return false;
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	return !access(strcat(strcpy(line, cgroup), "/memory.max"), W_OK) &&
+	return write_file("max", "%s/memory.max", cgroup) &&
 	       write_file(pid, "%s/cgroup.procs", cgroup);
 }
 
@@ -490,7 +499,7 @@ TEST_F_TIMEOUT(cgroup, limit, 90)
 	int i, nr = -1, ret = 0, refused = 0, odd = 0, back = 0;
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
-	char text[32];
+	char text[32], path[PATH_MAX + 32];
 	int fd, max_fd, n;
 
 	/* Its own report of a full cgroup would count as a complaint there. */
@@ -508,10 +517,9 @@ TEST_F_TIMEOUT(cgroup, limit, 90)
 	ASSERT_EQ(1, guest_write(vcpu, 0, DOOR_GPA, 4, 0, NULL));
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
 	/* Opening it takes memory, too. */
-	snprintf(text, sizeof(text), "%s", "/memory.max");
-	max_fd = open(strcat(cgroup, text), O_WRONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/memory.max", cgroup);
+	max_fd = open(path, O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, max_fd);
-	cgroup[strlen(cgroup) - strlen(text)] = 0;
 	n = snprintf(text, sizeof(text), "%lu", cgroup_used() + SZ_512K);
 	ASSERT_EQ(n, pwrite(max_fd, text, n, 0));
 

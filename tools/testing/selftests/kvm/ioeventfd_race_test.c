@@ -34,7 +34,8 @@ struct share {
 	uint64_t kicks;
 	uint64_t turn;
 	uint64_t turned;
-} __attribute__((aligned(64)));
+	uint64_t unused;	/* to fill a cache line */
+};
 
 static struct share share[NR_VCPUS];
 
@@ -270,7 +271,8 @@ TEST_F(race, neighbours_stay)
 	for (i = 0; i < NR_VCPUS; i++) {
 		stop(&self->run[i]);
 		rings[i] += eventfd_take(self->fd[i]);
-		EXPECT_EQ(self->run[i].share->kicks, self->run[i].exits + rings[i]) TH_LOG("vCPU %d", i);
+		EXPECT_EQ(self->run[i].share->kicks, self->run[i].exits + rings[i])
+			TH_LOG("vCPU %d", i);
 		if (i != last)
 			EXPECT_EQ(0, self->run[i].exits) TH_LOG("vCPU %d", i);
 	}
@@ -543,7 +545,7 @@ static int call_create_vcpu(struct call *c)
 /*
  * Runs @what with vCPU 0 in the trap and vCPU 1 kicking a doorbell with data 1.
  */
-static void with_trapped_vcpu(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self,
+static void with_trapped_vcpu(struct __test_metadata *_metadata, struct _test_data_race *self,
 			      int (*what)(struct call *))
 {
 	struct call c = {

@@ -132,17 +132,17 @@ FIXTURE_TEARDOWN(level)
 	}
 }
 
-static int assign(FIXTURE_DATA(level) *self, int i, int pin)
+static int assign(struct _test_data_level *self, int i, int pin)
 {
 	return irqfd_ioctl(self->vm, self->fd[i], pin, RESAMPLE, self->res[i]);
 }
 
-static int deassign(FIXTURE_DATA(level) *self, int i, int pin)
+static int deassign(struct _test_data_level *self, int i, int pin)
 {
 	return irqfd_ioctl(self->vm, self->fd[i], pin, IRQFD_DEASSIGN, 0);
 }
 
-static void run(FIXTURE_DATA(level) *self)
+static void run(struct _test_data_level *self)
 {
 	struct io_log log;
 
@@ -150,7 +150,7 @@ static void run(FIXTURE_DATA(level) *self)
 	TEST_ASSERT(!log.nr, "an exit nobody asked for");
 }
 
-static void eoi(FIXTURE_DATA(level) *self)
+static void eoi(struct _test_data_level *self)
 {
 	*(uint64_t *)guest_var(self->vm, &do_eoi) = 1;
 	run(self);

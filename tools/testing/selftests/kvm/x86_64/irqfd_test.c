@@ -11,7 +11,7 @@
 #include "kvm_test_harness.h"
 
 static_assert(sizeof(struct kvm_irqfd) == 32, "struct kvm_irqfd");
-static_assert(KVM_IRQFD == _IOW(0xAE, 0x76, struct kvm_irqfd), "KVM_IRQFD");
+static_assert(_IOW(0xAE, 0x76, struct kvm_irqfd) == KVM_IRQFD, "KVM_IRQFD");
 
 #define IRQFD_DEASSIGN	KVM_IRQFD_FLAG_DEASSIGN
 #define RESAMPLE	KVM_IRQFD_FLAG_RESAMPLE
