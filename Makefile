@@ -57,6 +57,19 @@ modules:
 series:
 	@tools/series/apply --patches
 
+#: make powernv      the ppc64le kernel with KVM that make vm ARCH=... boots
+#:                   KVM=ours|stock; then make vm ARCH=powernv8|powernv9|pseries|pr
+#:                   CMD='a static ppc64le program and its words'
+.PHONY: powernv
+powernv:
+	@tools/kernel/powernv
+
+#: make tce          what TCE hcalls cost on POWER8: stock beside ours, as a table
+#:                   and build/tce.json
+.PHONY: tce
+tce:
+	@tools/testing/tce/run
+
 #: make check        checkpatch, sparse, W=1 and shellcheck on what is ours
 .PHONY: check
 check:

@@ -26,7 +26,7 @@
 
 static struct vm *vm;
 static struct vcpu *cpu;
-static int rounds = 40;
+static int rounds = 100;
 
 struct job {
 	uint64_t nr, liobn, ioba, tce, n, step, calls;
@@ -64,13 +64,13 @@ static void show(const char *what, uint64_t tenths)
 
 static void measure(const char *mode)
 {
-	const struct job put = { H_PUT_TCE, LIOBN, 0, 0x5003, 0, 4096, 512 };
-	const struct job get = { H_GET_TCE, LIOBN, 0, 0, 0, 4096, 512 };
-	const struct job one = { H_STUFF_TCE, LIOBN, 0, 0, 1, 4096, 512 };
+	const struct job put = { H_PUT_TCE, LIOBN, 0, 0x5003, 0, 4096, 128 };
+	const struct job get = { H_GET_TCE, LIOBN, 0, 0, 0, 4096, 128 };
+	const struct job one = { H_STUFF_TCE, LIOBN, 0, 0, 1, 4096, 128 };
 	const struct job stuff = { H_STUFF_TCE, LIOBN, 0, 0, 512, 0, 64 };
 	const struct job list = { H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS,
 				  512, 0, 64 };
-	const struct job user = { H_PUT_TCE, NOBODY, 0, 0x5003, 0, 4096, 256 };
+	const struct job user = { H_PUT_TCE, NOBODY, 0, 0x5003, 0, 4096, 128 };
 	const struct job fill = { H_PUT_TCE, LIOBN, 0, 0x6003, 0, 4096, ENTRIES };
 	const struct job clear = { H_STUFF_TCE, LIOBN, 0, 0, ENTRIES, 0, 8 };
 	uint64_t i, *lists = gpa(vm, GUEST_LISTS);
