@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mistakes on demand, one for each checker of the debug kernel: proof that a
+ * mistake in KVM would not go unseen. insmod splat.ko what=NAME
+ */
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+static char *what = "";
+module_param(what, charp, 0);
+MODULE_PARM_DESC(what, "which mistake to make");
+
+static DEFINE_MUTEX(lock_a);
+static DEFINE_MUTEX(lock_b);
+static DEFINE_SPINLOCK(spin);
+static int __rcu *pointer;
+
+static void use_after_free(void)
+{
+	int *p = kmalloc(sizeof(*p), GFP_KERNEL);
+
+	if (!p)
+		return;
+	OPTIMIZER_HIDE_VAR(p);
+	kfree(p);
+	WRITE_ONCE(*p, 1);
+}
+
+static void out_of_bounds(void)
+{
+	char *p = kmalloc(13, GFP_KERNEL);
+
+	if (!p)
+		return;
+	OPTIMIZER_HIDE_VAR(p);
+	WRITE_ONCE(p[13], 1);
+	kfree(p);
+}
+
+static void leak(void)
+{
+	void *p;
+
+	for (int i = 0; i < 10; i++) {
+		p = kmalloc(100, GFP_KERNEL);
+		OPTIMIZER_HIDE_VAR(p);
+	}
+}
+
+static void inversion(void)
+{
+	mutex_lock(&lock_a);
+	mutex_lock(&lock_b);
+	mutex_unlock(&lock_b);
+	mutex_unlock(&lock_a);
+	mutex_lock(&lock_b);
+	mutex_lock(&lock_a);
+	mutex_unlock(&lock_a);
+	mutex_unlock(&lock_b);
+}
+
+static void atomic_sleep(void)
+{
+	spin_lock(&spin);
+	msleep(1);
+	spin_unlock(&spin);
+}
+
+static void rcu_unprotected(void)
+{
+	rcu_dereference(pointer);
+}
+
+static void nothing(struct work_struct *work)
+{
+}
+
+static void active_object(void)
+{
+	struct delayed_work *work = kmalloc(sizeof(*work), GFP_KERNEL);
+
+	if (!work)
+		return;
+	INIT_DELAYED_WORK(work, nothing);
+	schedule_delayed_work(work, 1000 * HZ);
+	kfree(work);
+}
+
+static const struct {
+	const char *name;
+	void (*make)(void);
+} mistakes[] = {
+	{ "none", NULL },
+	{ "use-after-free", use_after_free },
+	{ "out-of-bounds", out_of_bounds },
+	{ "leak", leak },
+	{ "inversion", inversion },
+	{ "atomic-sleep", atomic_sleep },
+	{ "rcu-unprotected", rcu_unprotected },
+	{ "active-object", active_object },
+};
+
+static int __init splat_init(void)
+{
+	for (int i = 0; i < ARRAY_SIZE(mistakes); i++) {
+		if (strcmp(mistakes[i].name, what))
+			continue;
+		if (mistakes[i].make)
+			mistakes[i].make();
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void __exit splat_exit(void)
+{
+}
+
+module_init(splat_init);
+module_exit(splat_exit);
+MODULE_DESCRIPTION("One mistake for each checker of the debug kernel");
+MODULE_LICENSE("GPL");
