@@ -75,22 +75,22 @@ struct kvm_tce_iommu {
 
 static DEFINE_MUTEX(tce_lock);
 
-/*
- * Wait until no vCPU uses what has been taken off a list. The caller has
- * done the taking; the barrier pairs with the one in kvm_tce_enter().
- */
+/* Wait until no vCPU uses what the caller has taken off a list */
 static void tce_wait_for_vcpus(struct kvm *kvm)
 {
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
+	u32 seq;
 
+	/* The list first, then the counts; pairs with kvm_tce_enter() */
 	smp_mb();
 
 	kvm_for_each_vcpu(i, vcpu, kvm) {
-		u32 seq = smp_load_acquire(&vcpu->arch.tce_seq);
-
+		/* What the vCPU did inside is over; pairs with kvm_tce_leave() */
+		seq = smp_load_acquire(&vcpu->arch.tce_seq);
 		if (!(seq & 1))
 			continue;
+		/* As above */
 		while (smp_load_acquire(&vcpu->arch.tce_seq) == seq)
 			usleep_range(10, 100);
 	}
@@ -328,8 +328,8 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 	struct kvm_tce_iommu *it, *new;
 	struct iommu_table *hw = NULL;
 	struct kvm_tce_table *tbl;
-	CLASS(fd, f)(tablefd);
 	int i;
+	CLASS(fd, f)(tablefd);
 
 	if (fd_empty(f))
 		return -EBADF;
@@ -632,10 +632,9 @@ void kvmppc_tce_vcpu_free(struct kvm_vcpu *vcpu)
 static u64 *tce_copy_list(struct kvm_vcpu *vcpu, struct kvm_memslots *slots,
 			  u64 gpa, u64 npages)
 {
-	const __be64 __user *from;
+	const u64 __user *from;
+	u64 i, entry, *to;
 	unsigned long ua;
-	__be64 entry;
-	u64 i, *to;
 
 	if (npages > KVM_TCE_LIST_MAX || !IS_ALIGNED(gpa, SZ_4K))
 		return NULL;
@@ -644,12 +643,12 @@ static u64 *tce_copy_list(struct kvm_vcpu *vcpu, struct kvm_memslots *slots,
 	if (!to || gpa & KVM_TCE_PERM || !tce_to_ua(slots, gpa, &ua))
 		return NULL;
 
-	from = (const __be64 __user *)ua;
+	from = (const u64 __user *)ua;
 	if (!user_read_access_begin(from, SZ_4K))
 		return NULL;
 	for (i = 0; i < npages; i++) {
 		unsafe_get_user(entry, from + i, fault);
-		to[i] = be64_to_cpu(entry);
+		to[i] = be64_to_cpu((__force __be64)entry);
 	}
 	user_read_access_end();
 	return to;

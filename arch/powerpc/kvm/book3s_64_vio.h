@@ -25,17 +25,6 @@
 #ifndef __KVM_BOOK3S_64_VIO_H
 #define __KVM_BOOK3S_64_VIO_H
 
-#ifdef __ASSEMBLY__
-
-/* A slot of hcall_real_table */
-#ifdef CONFIG_SPAPR_TCE_IOMMU
-#define TCE_HCALL(handler)	.long DOTSYM(handler) - hcall_real_table
-#else
-#define TCE_HCALL(handler)	.long 0
-#endif
-
-#else /* !__ASSEMBLY__ */
-
 #include <linux/kvm_host.h>
 
 #include <asm/hvcall.h>
@@ -73,17 +62,18 @@ struct kvm_tce_table {
 /*
  * Between these two the tables of the VM that this vCPU can find stay. The
  * count is odd inside. Only the vCPU itself writes it, so a plain increment
- * will do; the barrier makes the count visible before the first look at the
- * list of tables.
+ * will do.
  */
 static __always_inline void kvm_tce_enter(struct kvm_vcpu *vcpu)
 {
 	WRITE_ONCE(vcpu->arch.tce_seq, vcpu->arch.tce_seq + 1);
+	/* The count is out before the list is read: tce_wait_for_vcpus() */
 	smp_mb();
 }
 
 static __always_inline void kvm_tce_leave(struct kvm_vcpu *vcpu)
 {
+	/* All use is over when the count is even: tce_wait_for_vcpus() */
 	smp_store_release(&vcpu->arch.tce_seq, vcpu->arch.tce_seq + 1);
 }
 
@@ -330,7 +320,5 @@ static inline int kvmppc_h_pr_get_tce(struct kvm_vcpu *vcpu)
 }
 
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
-
-#endif /* !__ASSEMBLY__ */
 
 #endif /* __KVM_BOOK3S_64_VIO_H */
