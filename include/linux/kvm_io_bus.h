@@ -16,6 +16,7 @@ struct kvm;
 struct kvm_io_device;
 struct kvm_io_index_root;
 struct kvm_io_range_table;
+struct kvm_io_register;
 struct kvm_vcpu;
 
 /* The address spaces in which devices and doorbells are looked up. */
@@ -124,6 +125,11 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
 bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 		     int len, const void *val);
+struct kvm_io_register *kvm_io_bus_find_register(struct kvm *kvm,
+						 enum kvm_bus bus_idx,
+						 gpa_t addr);
+bool kvm_io_bus_ring_register(struct kvm_io_register *reg, enum kvm_bus bus_idx,
+			      gpa_t addr, int len, const void *val);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

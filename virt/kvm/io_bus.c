@@ -69,10 +69,22 @@ static __always_inline struct kvm_io_bus *doorbell_bus(struct kvm *kvm,
 	return &kvm->buses[bus_idx];
 }
 
+static __always_inline bool ring_register(struct kvm_io_register *reg,
+					  enum kvm_bus bus_idx, gpa_t addr,
+					  int len, const void *val)
+{
+	struct kvm_io_doorbell *doorbell;
+
+	doorbell = kvm_io_register_match(reg, len, val);
+	if (!doorbell || !kvm_io_doorbell_signal(doorbell))
+		return false;
+	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+	return true;
+}
+
 static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 				 gpa_t addr, int len, const void *val)
 {
-	struct kvm_io_doorbell *doorbell;
 	struct kvm_io_register *reg;
 	bool rung = false;
 
@@ -81,13 +93,8 @@ static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	rcu_read_lock();
 	reg = kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
-	if (reg) {
-		doorbell = kvm_io_register_match(reg, len, val);
-		if (doorbell)
-			rung = kvm_io_doorbell_signal(doorbell);
-		if (rung)
-			trace_kvm_ioeventfd_ring(bus_idx, addr, len);
-	}
+	if (reg)
+		rung = ring_register(reg, bus_idx, addr, len, val);
 	rcu_read_unlock();
 	return rung;
 }
@@ -113,6 +120,46 @@ bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	return ring(kvm, bus_idx, addr, len, val);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring);
+
+/**
+ * kvm_io_bus_find_register - the first half of kvm_io_bus_ring()
+ * @kvm: the VM
+ * @bus_idx: the bus
+ * @addr: guest physical address, port or subchannel id of a write
+ *
+ * For who has to do more work to learn what the write writes.
+ *
+ * Context: RCU read-side critical section, as long as the result is used; any,
+ * interrupts may be off.
+ * Return: the register, or NULL if no write to @addr rings a doorbell.
+ */
+struct kvm_io_register *kvm_io_bus_find_register(struct kvm *kvm,
+						 enum kvm_bus bus_idx,
+						 gpa_t addr)
+{
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
+	return kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_find_register);
+
+/**
+ * kvm_io_bus_ring_register - the second half of kvm_io_bus_ring()
+ * @reg: what kvm_io_bus_find_register() returned for @bus_idx and @addr
+ * @bus_idx: the bus
+ * @addr: guest physical address, port or subchannel id of the write
+ * @len: width of the write in bytes; 0 if unknown
+ * @val: @len bytes in host order, at any alignment; not read if @len is 0
+ *
+ * Context: RCU read-side critical section; else as for kvm_io_bus_ring().
+ * Return: true if a doorbell was rung.
+ */
+bool kvm_io_bus_ring_register(struct kvm_io_register *reg, enum kvm_bus bus_idx,
+			      gpa_t addr, int len, const void *val)
+{
+	return ring_register(reg, bus_idx, addr, len, val);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_register);
 
 /*
  * Offers an access to the devices that hold it. Not inline, so that kicks and
