@@ -59,9 +59,14 @@ have_pkg() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+apt_install() {
+	as_root apt-get -qq -y -o DPkg::Lock::Timeout=600 \
+		--no-install-recommends install "$@" >"$(log_file apt)" 2>&1
+}
+
 # need PACKAGE...: install what is missing of these Debian packages
 need() {
-	local p missing=()
+	local p missing=() fd
 
 	for p; do
 		have_pkg "$p" || missing+=("$p")
@@ -70,21 +75,27 @@ need() {
 
 	command -v apt-get >/dev/null ||
 		die "no apt-get here; needed: ${missing[*]}"
-	say "installing Debian packages: ${missing[*]}"
-	for p in "${missing[@]}"; do
-		if ! apt-cache show "$p" >/dev/null 2>&1; then
-			apt_update
-			break
-		fi
+	# One at a time: another command may be at it, perhaps for the same
+	mkdir -p "$build"
+	exec {fd}>"$build/.lock.apt"
+	flock "$fd"
+	missing=()
+	for p; do
+		have_pkg "$p" || missing+=("$p")
 	done
-	as_root apt-get -qq -y --no-install-recommends install \
-		"${missing[@]}" >"$(log_file apt)" 2>&1 ||
-	{
+	if [ ${#missing[@]} -gt 0 ]; then
+		say "installing Debian packages: ${missing[*]}"
+		for p in "${missing[@]}"; do
+			if ! apt-cache show "$p" >/dev/null 2>&1; then
+				apt_update
+				break
+			fi
+		done
 		# The list may be older than the archive: once more, fresh
-		apt_update
-		as_root apt-get -qq -y --no-install-recommends install \
-			"${missing[@]}" >"$(log_file apt)" 2>&1
-	} || die "cannot install ${missing[*]}; see $(log_file apt)"
+		apt_install "${missing[@]}" || { apt_update; apt_install "${missing[@]}"; } ||
+			die "cannot install ${missing[*]}; see $(log_file apt)"
+	fi
+	exec {fd}>&-
 }
 
 log_file() {
