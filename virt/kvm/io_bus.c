@@ -169,14 +169,18 @@ static noinline int offer_to(struct kvm_vcpu *vcpu, struct kvm_io_ranges *ranges
 			     gpa_t addr, int len, void *val, bool write)
 {
 	struct kvm_io_candidate found[BATCH], last, *after = NULL;
-	unsigned int i, nr;
+	/* Most often the first takes the access: do not look for more at once. */
+	unsigned int i, nr, max = 1, asked;
 
 	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&vcpu->kvm->srcu),
 			 "KVM device accessed without kvm->srcu");
 
 	do {
+		asked = max;
+		max = BATCH;
+
 		rcu_read_lock();
-		nr = kvm_io_ranges_find(ranges, addr, len, after, found, BATCH);
+		nr = kvm_io_ranges_find(ranges, addr, len, after, found, asked);
 		rcu_read_unlock();
 
 		for (i = 0; i < nr; i++) {
@@ -191,7 +195,7 @@ static noinline int offer_to(struct kvm_vcpu *vcpu, struct kvm_io_ranges *ranges
 			last = found[nr - 1];
 			after = &last;
 		}
-	} while (nr == BATCH);
+	} while (nr == asked);
 
 	return -EOPNOTSUPP;
 }

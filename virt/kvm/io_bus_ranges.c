@@ -76,6 +76,9 @@ unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
 
 		if (range_last(range) < last) {
 			base = range->outer;
+			if (range->jump != KVM_IO_RANGE_NONE &&
+			    range_last(&table->ent[range->jump]) < last)
+				base = range->jump;
 			continue;
 		}
 		/* Wraps to KVM_IO_RANGE_NONE below the first one. */
@@ -90,32 +93,91 @@ unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
 			continue;
 
 		/* Keep the @max first ones, sorted by insertion. */
-		if (nr_found == max) {
-			if (!asked_before(&cand, &found[max - 1]))
-				continue;
-			nr_found--;
+		if (nr_found < max || asked_before(&cand, &found[max - 1])) {
+			i = min(nr_found, max - 1);
+			for (; i && asked_before(&cand, &found[i - 1]); i--)
+				found[i] = found[i - 1];
+			found[i] = cand;
+			nr_found = min(nr_found + 1, max);
 		}
-		for (i = nr_found; i && asked_before(&cand, &found[i - 1]); i--)
-			found[i] = found[i - 1];
-		found[i] = cand;
-		nr_found++;
+		/*
+		 * All below is asked after this one, and so after what was
+		 * found. Empty accesses can touch ranges that do not overlap.
+		 */
+		if (nr_found == max && range->first && len &&
+		    !asked_before(&cand, &found[max - 1]))
+			break;
 	}
 	return nr_found;
 }
 
-/* Sets every range's link; those above see those below finished. */
-static void link_outer(struct kvm_io_range_table *table)
+/* The first of @i and what its links lead to that ends at @last or later. */
+static unsigned int reaching(const struct kvm_io_range_table *table,
+			     unsigned int i, u64 last)
+{
+	while (i != KVM_IO_RANGE_NONE && range_last(&table->ent[i]) < last)
+		i = table->ent[i].outer;
+	return i;
+}
+
+static void link_jump(struct kvm_io_range_table *table, struct kvm_io_range *range)
+{
+	const struct kvm_io_range *outer, *jump;
+
+	range->jump = range->outer;
+	range->depth = 0;
+	if (range->outer == KVM_IO_RANGE_NONE)
+		return;
+	outer = &table->ent[range->outer];
+	range->depth = outer->depth + 1;
+	if (outer->jump == KVM_IO_RANGE_NONE)
+		return;
+	/* Two jumps of the same length in a row make one over both. */
+	jump = &table->ent[outer->jump];
+	if (jump->jump != KVM_IO_RANGE_NONE &&
+	    outer->depth - jump->depth ==
+	    jump->depth - table->ent[jump->jump].depth)
+		range->jump = jump->jump;
+}
+
+/*
+ * Whether a range that is wholly above or inside of what is below can be told
+ * to be asked first: it lies in the nearest one that it overlaps, and so does
+ * that one in turn.
+ */
+static bool asked_first(const struct kvm_io_range_table *table, unsigned int i)
+{
+	const struct kvm_io_range *range = &table->ent[i], *below;
+	struct kvm_io_candidate a = { .size = range->size, .seq = range->seq };
+	struct kvm_io_candidate b;
+	unsigned int k;
+
+	k = reaching(table, i - 1, range->start);
+	if (k == KVM_IO_RANGE_NONE)
+		return true;
+	below = &table->ent[k];
+	b.size = below->size;
+	b.seq = below->seq;
+	return below->first && range_last(below) >= range_last(range) &&
+	       asked_before(&a, &b);
+}
+
+/* Sets what a search goes by; those above see those below finished. */
+static void link_ranges(struct kvm_io_range_table *table)
 {
 	unsigned int i, outer;
 
 	for (i = 0; i < table->nr; i++) {
-		u64 last = range_last(&table->ent[i]);
+		struct kvm_io_range *range = &table->ent[i];
+		u64 last = range_last(range);
 
-		outer = i - 1;
+		outer = reaching(table, i - 1, last);
 		while (outer != KVM_IO_RANGE_NONE &&
-		       range_last(&table->ent[outer]) <= last)
+		       range_last(&table->ent[outer]) == last)
 			outer = table->ent[outer].outer;
-		table->ent[i].outer = outer;
+		range->outer = outer;
+		link_jump(table, range);
+		range->first = asked_first(table, i);
 	}
 }
 
@@ -167,7 +229,7 @@ int kvm_io_ranges_add(struct kvm_io_ranges *ranges, u64 start, u64 size,
 	}
 	if (!added)
 		new->ent[new->nr++] = add;
-	link_outer(new);
+	link_ranges(new);
 
 	rcu_assign_pointer(ranges->table, new);
 	if (old)

@@ -18,9 +18,15 @@
  *	[3]                  |----|             outer = 0
  *
  * A range that ends too early for the access takes everything between itself
- * and its link along, because all of that ends no later. With nothing nested
- * the walk ends at its first step, and with small ranges in a wide zone at its
- * second.
+ * and its link along, because all of that ends no later. Following the links,
+ * ends only grow, so that a second link, which leads further (the jump pointers
+ * of a skew-binary list), finds the first that ends late enough in a number of
+ * steps that is logarithmic in how deep ranges are nested.
+ *
+ * From there on each range that holds the access is a candidate, and the order
+ * among them is by size. Ranges that are properly nested come in just that
+ * order: a range is "first" if nothing below it that overlaps it is asked before
+ * it, and the search ends when it has enough and meets such a one.
  *
  * Who writes: one writer at a time, under the caller's lock.
  * Who reads: anybody in an RCU read-side critical section.
@@ -45,6 +51,12 @@ struct kvm_io_range {
 	struct kvm_io_device __rcu *dev;
 	/* The nearest range below that ends later, or KVM_IO_RANGE_NONE. */
 	unsigned int outer;
+	/* Some further one along these links, or KVM_IO_RANGE_NONE. */
+	unsigned int jump;
+	/* How many of these links there are below. */
+	unsigned int depth;
+	/* No range below that overlaps this one is asked before it. */
+	bool first;
 };
 
 struct kvm_io_range_table {
