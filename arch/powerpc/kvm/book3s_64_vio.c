@@ -640,7 +640,7 @@ static u64 *tce_copy_list(struct kvm_vcpu *vcpu, struct kvm_memslots *slots,
 		return NULL;
 
 	to = tce_list_room(vcpu);
-	if (!to || gpa & KVM_TCE_PERM || !tce_to_ua(slots, gpa, &ua))
+	if (!to || !tce_to_ua(slots, gpa, &ua))
 		return NULL;
 
 	from = (const u64 __user *)ua;

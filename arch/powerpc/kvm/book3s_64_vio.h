@@ -27,9 +27,7 @@
 
 #include <linux/kvm_host.h>
 
-#include <asm/hvcall.h>
 #include <asm/kvm_ppc.h>
-#include <asm/kvm_book3s.h>
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 
@@ -37,6 +35,8 @@
 #include <linux/rculist.h>
 #include <linux/sizes.h>
 
+#include <asm/hvcall.h>
+#include <asm/kvm_book3s.h>
 #include <asm/tce.h>
 
 #define KVM_TCE_PERM		((u64)(TCE_PCI_READ | TCE_PCI_WRITE))
