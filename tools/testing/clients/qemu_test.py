@@ -1,0 +1,464 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's QEMU on our KVM: small Linux guests copy data, and KVM tells who
+served their kicks. Runs in a VM with KVM in it.
+
+    qemu_test.py KERNEL INITRD [--short] [NAME...]
+    qemu_test.py --list
+"""
+import fnmatch
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from qemu_guest import Failed, Guest, Kicks, digest, doorbells_tool
+
+MIB = 1 << 20
+BLOCK = 16 << 10
+PORT = 8000             # of the web server
+TAP, TAP_HOST, TAP_GUEST = 'tap0', '192.168.77.1', '192.168.77.2'
+VSOCK_PORT, VSOCK_CID = 1234, 42
+
+# What a doorbell of each kind of device looks like: bus, length, has a value
+SHAPES = {'modern': ('mmio', None, False),
+          'legacy': ('pio', 2, True),
+          'mmio': ('mmio', 4, True)}
+
+
+class Machine:
+    """One kind of machine and its devices, put together for QEMU."""
+
+    def __init__(self, kind, irqchip='on', cpus=1):
+        self.kind = kind
+        self.folder = '/tmp/guest'
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.mkdir(self.folder)
+        board = 'microvm' if kind == 'mmio' else 'q35'
+        self.args = ['-machine', '%s,accel=kvm,kernel-irqchip=%s' % (board, irqchip),
+                     '-smp', str(cpus)]
+        self.disks = 0
+
+    def props(self, what):
+        """A device's name and what makes it of this machine's kind."""
+        return what + {'modern': '-pci,disable-legacy=on,disable-modern=off',
+                       'legacy': '-pci,disable-legacy=off,disable-modern=on',
+                       'mmio': '-device'}[self.kind]
+
+    def add(self, what, *more):
+        self.args += ['-device', ','.join((self.props(what),) + more)]
+
+    def file(self, name, body):
+        path = os.path.join(self.folder, name)
+        with open(path, 'wb') as f:
+            f.write(body)
+        return path
+
+    def blockdev(self, name, body, form='raw'):
+        path = self.file(name, body)
+        if form != 'raw':
+            subprocess.run(['qemu-img', 'convert', '-O', form, path, path + '.' + form],
+                           check=True)
+            path += '.' + form
+        self.args += ['-blockdev', 'driver=%s,node-name=%s,file.driver=file,'
+                      'file.filename=%s' % (form, name, path)]
+
+    def disk(self, name, body, *more, form='raw'):
+        self.blockdev(name, body, form)
+        self.add('virtio-blk', 'drive=' + name, *more)
+
+    def scsi(self, name, body, queues):
+        self.blockdev(name, body)
+        self.add('virtio-scsi', 'id=scsi', 'num_queues=%d' % queues)
+        self.args += ['-device', 'scsi-hd,bus=scsi.0,drive=' + name]
+
+    def start(self, kernel, initrd):
+        self.guest = Guest(self.folder, kernel, initrd, self.args)
+        self.guest.booted()
+        return self.guest
+
+
+def need(what, ok, saw=None):
+    """A check; what was seen goes into the failure."""
+    if not ok:
+        raise Failed('%s%s' % (what, '' if saw is None else '; saw: %s' % (saw,)))
+
+
+def shapes(guest, kind, least):
+    """All doorbells are of the machine's kind, and there are enough."""
+    found = guest.doorbells()
+    bus, length, valued = SHAPES[kind]
+    need('at least %d doorbells' % least, len(found) >= least, found)
+    for (b, _, n, v), _ in found:
+        need('each doorbell is on %s, length %s' % (bus, length or 'any'),
+             b == bus and n == length and (v is not None) == valued, found)
+    if valued:
+        # Several queues on one register
+        where = {key[1] for key, _ in found}
+        need('registers with several doorbells', len(where) < len(found) or
+             kind == 'mmio', found)
+    return len(found)
+
+
+def served(kicks, least):
+    """The kicks were served in the kernel, and this many at least."""
+    need('at least %d rings' % least, kicks.rings >= least, kicks.rings)
+    need('no kick left for userspace', not kicks.left, kicks.left)
+    return '%d rings' % kicks.rings
+
+
+def copy(guest, source, target, blocks, cpu=None):
+    """Copy a disk block by block past the guest's cache, and compare."""
+    pin = '' if cpu is None else 'taskset %d ' % (1 << cpu)
+    with Kicks(guest) as kicks:
+        guest.run('%sdd if=%s of=%s bs=%d count=%d iflag=direct oflag=direct '
+                  '2>/dev/null' % (pin, source, target, BLOCK, blocks),
+                  kicks.tracer)
+    # One request, one kick: what is read and what is written, one after another
+    said = served(kicks, 2 * blocks)
+    guest.run('echo 3 >/proc/sys/vm/drop_caches; cmp %s %s' % (source, target))
+    return said, kicks
+
+
+def rng(guest):
+    with Kicks(guest) as kicks:
+        guest.run('dd if=/dev/hwrng of=/tmp/r bs=16 count=8 2>/dev/null && '
+                  '[ $(wc -c </tmp/r) = 128 ]', kicks.tracer)
+    return 'rng ' + served(kicks, 1)
+
+
+def net(guest, host, address, body_digest, least):
+    guest.run('ip link set eth0 up && ip addr add %s/24 dev eth0' % address)
+    with Kicks(guest) as kicks:
+        said = guest.run('wget -q -O /tmp/f http://%s:%d/body && sha256sum /tmp/f'
+                         % (host, PORT), kicks.tracer)
+    need('the same bytes over the network', said.split()[:1] == [body_digest], said)
+    return 'net ' + served(kicks, least), kicks
+
+
+class Web:
+    """A web server with one file."""
+
+    def __init__(self, folder, size):
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, 'body')
+        with open(path, 'wb') as f:
+            f.write(os.urandom(size))
+        self.digest = digest(path)
+        self.p = subprocess.Popen(['busybox', 'httpd', '-f', '-p',
+                                   '0.0.0.0:%d' % PORT, '-h', folder])
+
+    def end(self):
+        self.p.kill()
+        self.p.wait()
+
+
+def basic(machine, kernel, initrd, blocks=32, queues=None, with_net=True):
+    """Two disks, a source of random numbers, a network: all of them used."""
+    queue = [] if queues is None or machine.kind == 'mmio' else \
+        ['num-queues=%d' % queues]
+    machine.disk('a', os.urandom(blocks * BLOCK), *queue)
+    machine.disk('b', bytes(blocks * BLOCK), *queue)
+    machine.add('virtio-rng')
+    web = Web('/tmp/web', 256 << 10) if with_net else None
+    if with_net:
+        machine.args += ['-netdev', 'user,id=n']
+        machine.add('virtio-net', 'netdev=n')
+    try:
+        guest = machine.start(kernel, initrd)
+        n = shapes(guest, machine.kind, 3 + (2 if with_net else 0))
+        said = ['%d doorbells' % n]
+        said.append('blk ' + copy(guest, '/dev/vda', '/dev/vdb', blocks)[0])
+        said.append(rng(guest))
+        if with_net:
+            said.append(net(guest, '10.0.2.2', '10.0.2.15', web.digest, 16)[0])
+    finally:
+        if web:
+            web.end()
+    return guest, said
+
+
+def disks_equal(machine):
+    machine.guest.end()
+    need('the same bytes in both files', digest(machine.folder + '/a') ==
+         digest(machine.folder + '/b'))
+
+
+def q35_modern(kernel, initrd):
+    """virtio-pci 1.0: one address per queue, any length; irqfds; replug"""
+    m = Machine('modern', cpus=2)
+    m.args += ['-object', 'iothread,id=io',
+               '-device', 'pcie-root-port,id=port,chassis=1']
+    m.blockdev('h', os.urandom(8 * BLOCK))
+    m.disk('t', bytes(32 * BLOCK), 'num-queues=2', 'iothread=io')
+    m.disk('s', os.urandom(32 * BLOCK), 'num-queues=2', 'iothread=io')
+    try:
+        g, said = basic(m, kernel, initrd, queues=2)
+        # vda and vdb have a thread of their own: kick by doorbell, call by irqfd
+        for cpu in 0, 1:
+            before = {key for key, n in g.doorbells() if n}
+            text, kicks = copy(g, '/dev/vdb', '/dev/vda', 32, cpu)
+            need('interrupts by irqfd', kicks.injected >= 32, kicks.injected)
+        said.append('iothread %s, %d injected' % (text, kicks.injected))
+        rung = {key for key, n in g.doorbells() if n}
+        need('the other processor rings doorbells of its own', len(rung - before) >= 2,
+             (sorted(before), sorted(rung)))
+
+        # Plug in a disk, pull it, plug it in again
+        n = len(g.doorbells())
+        counts = []
+        for _ in range(2):
+            g.qmp('device_add', driver='virtio-blk-pci', drive='h', bus='port',
+                  id='plug', **{'num-queues': 2, 'disable-legacy': 'on'})
+            g.run('for i in $(seq 300); do [ -b /dev/vde ] && break; sleep 0.1; done;'
+                  ' [ -b /dev/vde ]')
+            with Kicks(g) as kicks:
+                g.run('dd if=/dev/vde of=/tmp/h bs=%d iflag=direct 2>/dev/null' %
+                      BLOCK, kicks.tracer)
+            counts.append(served(kicks, 8))
+            said_digest = g.run('sha256sum /tmp/h').split()[0]
+            need('the plugged disk reads right', said_digest == digest(m.folder + '/h'))
+            need('two more doorbells', len(g.doorbells()) == n + 2, g.doorbells())
+            g.qmp('device_del', id='plug')
+            g.event('DEVICE_DELETED')
+            need('as many doorbells as before', len(g.doorbells()) == n,
+                 g.doorbells())
+        said.append('replugged, %s' % ', '.join(counts))
+        disks_equal(m)
+    finally:
+        m.guest.end()
+    return said
+
+
+def q35_legacy(kernel, initrd):
+    """virtio-pci 0.9: one port per device, told apart by data; reboot"""
+    m = Machine('legacy', irqchip='split')
+    try:
+        g, said = basic(m, kernel, initrd)
+        n = len(g.doorbells())
+        g.send('reboot -f')
+        g.booted()
+        need('as many doorbells after a reboot', len(g.doorbells()) == n,
+             g.doorbells())
+        g.run('dd if=/dev/zero of=/dev/vdb bs=%d count=32 oflag=direct 2>/dev/null'
+              % BLOCK)
+        said.append('rebooted, ' + copy(g, '/dev/vda', '/dev/vdb', 32)[0])
+        disks_equal(m)
+    finally:
+        m.guest.end()
+    return said
+
+
+def microvm(kernel, initrd, irqchip='split'):
+    """virtio-mmio: one register per device, told apart by data"""
+    m = Machine('mmio', irqchip)
+    try:
+        said = basic(m, kernel, initrd)[1]
+        disks_equal(m)
+    finally:
+        m.guest.end()
+    return said
+
+
+def microvm_full(kernel, initrd):
+    """virtio-mmio, all interrupt controllers in the kernel"""
+    return microvm(kernel, initrd, 'on')
+
+
+def q35_scsi(kernel, initrd):
+    """virtio-scsi with 16 queues, modern; split irqchip"""
+    m = Machine('modern', irqchip='split', cpus=2)
+    m.scsi('sd', os.urandom(32 * BLOCK), 16)
+    try:
+        g, said = basic(m, kernel, initrd, queues=2, with_net=False)
+        need('a doorbell for each of 16 + 2 queues', len(g.doorbells()) >= 18 + 5,
+             g.doorbells())
+        g.run('[ "$(cat /sys/block/sda/mq/*/nr_tags | wc -l)" -ge 1 ]')
+        for cpu in 0, 1:
+            said.append('scsi ' + copy(g, '/dev/sda', '/dev/vdb', 32, cpu)[0])
+        need('what came from the scsi disk', digest(m.folder + '/sd') ==
+             digest(m.folder + '/b'))
+    finally:
+        m.guest.end()
+    return said
+
+
+def q35_legacy_scsi(kernel, initrd):
+    """virtio-scsi with 16 queues on one port; all irqchips in the kernel"""
+    m = Machine('legacy')
+    m.scsi('sd', os.urandom(32 * BLOCK), 16)
+    try:
+        g, said = basic(m, kernel, initrd, with_net=False)
+        ports = {}
+        for (_, address, _, value), _ in g.doorbells():
+            ports.setdefault(address, set()).add(value)
+        need('18 doorbells on one port', max(len(v) for v in ports.values()) == 18,
+             ports)
+        said.append('scsi ' + copy(g, '/dev/sda', '/dev/vdb', 32)[0])
+        need('what came from the scsi disk', digest(m.folder + '/sd') ==
+             digest(m.folder + '/b'))
+    finally:
+        m.guest.end()
+    return said
+
+
+def q35_snapshot(kernel, initrd):
+    """save, go on, load: doorbells and data as they were"""
+    m = Machine('modern')
+    body = os.urandom(32 * BLOCK)
+    m.disk('a', body, form='qcow2')
+    m.disk('b', bytes(32 * BLOCK), form='qcow2')
+    m.add('virtio-rng')
+    try:
+        g = m.start(kernel, initrd)
+        n = shapes(g, 'modern', 3)
+        said = ['%d doorbells' % n, copy(g, '/dev/vda', '/dev/vdb', 16)[0]]
+        keys = sorted(key for key, _ in g.doorbells())
+        g.run('echo before >/tmp/state; sync')
+        g.monitor('savevm one')
+        g.run('echo after >/tmp/state; '
+              'dd if=/dev/zero of=/dev/vdb bs=%d count=32 oflag=direct 2>/dev/null'
+              % BLOCK)
+        g.monitor('loadvm one')
+        need('the guest is where it was', g.run('cat /tmp/state') == 'before')
+        need('so are its doorbells', sorted(key for key, _ in g.doorbells()) == keys,
+             (keys, g.doorbells()))
+        said.append('loaded, ' + copy(g, '/dev/vda', '/dev/vdb', 32)[0])
+        with open(m.folder + '/x', 'wb') as f:
+            f.write(body)
+        need('the right bytes', g.run('sha256sum /dev/vdb').split()[0] ==
+             digest(m.folder + '/x'))
+    finally:
+        m.guest.end()
+    return said
+
+
+def vhost_workers(guest):
+    """The threads of the kernel that serve this QEMU's queues."""
+    names = []
+    for tid in os.listdir('/proc/%d/task' % guest.p.pid):
+        with open('/proc/%d/task/%s/comm' % (guest.p.pid, tid)) as f:
+            names.append(f.read().strip())
+    return [n for n in names if n.startswith('vhost-')]
+
+
+def vhost_net(kernel, initrd):
+    """frames through a vhost worker: kick by doorbell, call by irqfd"""
+    for command in (['modprobe', '-a', 'tun', 'vhost_net'],
+                    ['ip', 'tuntap', 'add', TAP, 'mode', 'tap'],
+                    ['ip', 'addr', 'add', TAP_HOST + '/24', 'dev', TAP],
+                    ['ip', 'link', 'set', TAP, 'up']):
+        subprocess.run(command, check=True)
+    m = Machine('modern')
+    m.args += ['-netdev', 'tap,id=n,ifname=%s,script=no,downscript=no,vhost=on'
+               % TAP]
+    m.add('virtio-net', 'netdev=n')
+    web = Web('/tmp/web', MIB)
+    try:
+        g = m.start(kernel, initrd)
+        n = shapes(g, 'modern', 2)
+        text, kicks = net(g, TAP_HOST, TAP_GUEST, web.digest, 16)
+        need('interrupts by irqfd', kicks.injected >= 16, kicks.injected)
+        need('a vhost worker', vhost_workers(g))
+        # Frames both ways
+        with Kicks(g) as both:
+            g.run('ping -q -c 20 -i 0.02 %s >/dev/null' % TAP_HOST, both.tracer)
+        need('20 echoes: 20 kicks', both.rings >= 20 and not both.left,
+             (both.rings, both.left))
+        need('20 echoes: 20 calls', both.injected >= 20, both.injected)
+        return ['%d doorbells' % n, '%s, %d injected' % (text, kicks.injected),
+                'ping %d rings, %d injected' % (both.rings, both.injected)]
+    finally:
+        web.end()
+        m.guest.end()
+        subprocess.run(['ip', 'link', 'del', TAP])
+
+
+def vhost_vsock(kernel, initrd):
+    """a stream through a vhost worker, and back"""
+    subprocess.run(['modprobe', 'vhost_vsock'], check=True)
+    server = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+    server.bind((socket.VMADDR_CID_ANY, VSOCK_PORT))
+    server.listen(1)
+
+    def echo():
+        try:
+            peer = server.accept()[0]
+            while True:
+                data = peer.recv(65536)
+                if not data:
+                    break
+                peer.sendall(data)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=echo, daemon=True)
+    thread.start()
+    m = Machine('modern')
+    m.args += ['-device', 'vhost-vsock-pci,disable-legacy=on,guest-cid=%d' %
+               VSOCK_CID]
+    try:
+        g = m.start(kernel, initrd)
+        n = shapes(g, 'modern', 2)
+        with Kicks(g) as kicks:
+            said = g.run('vsock_echo %d 64' % VSOCK_PORT, kicks.tracer)
+        need('64 KiB there and back', said == 'echoed 64 KiB', said)
+        text = served(kicks, 64)
+        need('interrupts by irqfd', kicks.injected >= 64, kicks.injected)
+        need('a vhost worker', vhost_workers(g))
+        return ['%d doorbells' % n, '%s, %d injected' % (text, kicks.injected)]
+    finally:
+        server.close()
+        m.guest.end()
+
+
+TESTS = [
+    # function, is it in the short set
+    (q35_modern, True),
+    (q35_legacy, True),
+    (microvm, True),
+    (vhost_net, True),
+    (vhost_vsock, False),
+    (q35_scsi, False),
+    (q35_legacy_scsi, False),
+    (microvm_full, False),
+    (q35_snapshot, False),
+]
+
+
+def main():
+    words = sys.argv[1:]
+    if words == ['--list']:
+        for test, short in TESTS:
+            print('%-16s %-5s %s' % (test.__name__, 'short' if short else '',
+                                     test.__doc__))
+        return 0
+    kernel, initrd, *words = words
+    short = '--short' in words
+    names = [w for w in words if w != '--short']
+    todo = [t for t, s in TESTS if (s or not short) and
+            (not names or any(fnmatch.fnmatch(t.__name__, n) for n in names))]
+    if not todo:
+        print('no such test: %s' % ' '.join(names))
+        return 2
+    passed = 0
+    for test in todo:
+        start = time.monotonic()
+        try:
+            said = '; '.join(test(kernel, initrd))
+            word = 'ok  '
+            passed += 1
+        except (Failed, OSError, ValueError, subprocess.CalledProcessError,
+                doorbells_tool.Failure) as e:
+            word, said = 'FAIL', '%s: %s' % (type(e).__name__, e)
+        print('%s %-16s %3d s  %s' % (word, test.__name__,
+                                      time.monotonic() - start, said), flush=True)
+    print('%d passed, %d failed' % (passed, len(todo) - passed))
+    return passed != len(todo)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
