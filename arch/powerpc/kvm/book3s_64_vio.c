@@ -329,6 +329,7 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 	struct iommu_table *hw = NULL;
 	struct kvm_tce_table *tbl;
 	int i;
+
 	CLASS(fd, f)(tablefd);
 
 	if (fd_empty(f))

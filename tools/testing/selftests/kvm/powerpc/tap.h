@@ -29,8 +29,6 @@ static const char *tap_skipped;
 	      #got, __got, __got, __want, __want);			\
 })
 
-#define SKIP(why) do { tap_skipped = (why); return; } while (0)
-
 static inline void tap_begin(void)
 {
 	tap_failures = 0;

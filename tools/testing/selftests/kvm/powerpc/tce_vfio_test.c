@@ -338,7 +338,7 @@ static int table(uint32_t shift, uint64_t offset, uint64_t size)
 	int fd = tce_create(vm, LIOBN, shift, offset, size);
 
 	if (fd < 0)
-		die("cannot create a table: %s", strerror(-fd));
+		die("tce_create: %s", strerror(-fd));
 	return fd;
 }
 

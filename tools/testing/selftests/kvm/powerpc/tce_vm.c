@@ -14,14 +14,12 @@
 
 #define REAL_MODE_SWITCH "/sys/module/book3s_64_vio_rm/parameters/enabled"
 
-#define MSR_SF		(1UL << 63)
-#define MSR_ME		(1UL << 12)
+#define MSR_SF		0x8000000000000000UL
+#define MSR_ME		0x1000UL
 #define MSR_LE		1UL
 
 #define INSN_SC1	0x44000022U
 #define INSN_FAKE_SC1	0x7c000268U
-
-extern const char guest_code[], guest_code_end[];
 
 void die(const char *format, ...)
 {

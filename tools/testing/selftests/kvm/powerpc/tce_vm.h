@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdnoreturn.h>
 
 #define H_SUCCESS		0L
 #define H_PARAMETER		(-4L)
@@ -30,8 +31,8 @@
 #define TCE_PERM		3UL
 
 #define GUEST_MEM		(16UL << 20)	/* slot 0, at 0 */
-#define GUEST_MEM2_AT		(1UL << 30)	/* slot 1 */
-#define GUEST_MEM2		(1UL << 20)
+#define GUEST_MEM2_AT		0x40000000UL	/* slot 1 */
+#define GUEST_MEM2		0x100000UL
 #define GUEST_CODE		0x10000UL
 #define GUEST_CTL(vcpu)		(0x20000UL + (vcpu) * 0x1000UL)
 #define GUEST_CALLS(vcpu)	(0x100000UL + (vcpu) * 0x40000UL)
@@ -117,7 +118,9 @@ void *gpa(struct vm *vm, uint64_t addr);
 int tce_real_mode(void);
 void tce_set_real_mode(bool on);
 
-void die(const char *format, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
+noreturn void die(const char *format, ...);
+
+/* The guest: tce_guest.S */
+extern const char guest_code[], guest_code_end[];
 
 #endif /* TCE_VM_H */
