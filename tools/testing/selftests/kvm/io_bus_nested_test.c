@@ -248,9 +248,10 @@ TEST_F(bus, zones_in_zones)
 
 		/* The outermost only: nothing else holds all of its range. */
 		EXPECT_EQ(0, zone_del(self->vm, at, 0x400, bus));
-		for (off = 0; off < 0x400; off += 4)
+		for (off = 0; off < 0x400; off += 4) {
 			EXPECT_WHO((off >= 0x100 && off < 0x200) || (off >= 0x300 && off < 0x380) ?
 				   ZONE : USER, bus, at + off, 4, 1);
+		}
 	}
 }
 
@@ -576,7 +577,7 @@ TEST_F_TIMEOUT(bus, device_limit, 60)
 		for (i = 0; i < 200; i++)
 			door_assign(vm, self->fd, 0x100000 + i * 8, 4, bus, 0);
 		for (i = 0; i < 1000; i++)
-			ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, bus)) TH_LOG("zone %d", i);
+			ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, bus));
 		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x1000 + i * 8, 8, bus));
 		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x1000, 8, bus));
 		/* One goes, one comes. */
@@ -600,7 +601,7 @@ TEST_F_TIMEOUT(bus, doorbells_on_full_bus, 60)
 	int i, refused = 0;
 
 	for (i = 0; i < 1000; i++)
-		ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, 0)) TH_LOG("zone %d", i);
+		ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, 0));
 	for (i = 0; i < 100; i++)
 		refused += !!door_ioctl(vm, self->fd, 0x1000 + i * 8, 4, 0, 0);
 	EXPECT_EQ(0, refused);

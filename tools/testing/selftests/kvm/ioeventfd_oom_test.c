@@ -43,7 +43,7 @@ static bool write_file(const char *text, const char *fmt, ...)
 }
 
 /* Fault injection. */
-static int nth_fd = -1;
+static int nth_fd = -1, all_fd = -1;
 
 static bool have_faults(void)
 {
@@ -58,8 +58,15 @@ static bool have_faults(void)
 	}
 	if (!write_file("Y", "/sys/kernel/debug/failslab/task-filter"))
 		return false;
+	write_file("1", "/sys/kernel/debug/failslab/interval");
+	write_file("0", "/sys/kernel/debug/failslab/space");
+	write_file("-1", "/sys/kernel/debug/failslab/times");
+	write_file("100", "/sys/kernel/debug/failslab/probability");
+
+	/* Opened here: that takes memory. */
 	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	return nth_fd >= 0;
+	all_fd = open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	return nth_fd >= 0 && all_fd >= 0;
 }
 
 static void fail_nth(int n)
@@ -85,16 +92,7 @@ static bool was_hit(void)
 /* From here on, or no longer, every allocation of this task fails. */
 static void fail_all(bool on)
 {
-	if (on) {
-		write_file("1", "/sys/kernel/debug/failslab/interval");
-		write_file("0", "/sys/kernel/debug/failslab/space");
-		write_file("-1", "/sys/kernel/debug/failslab/times");
-		write_file("100", "/sys/kernel/debug/failslab/probability");
-		write_file("1", "/proc/thread-self/make-it-fail");
-	} else {
-		write_file("0", "/proc/thread-self/make-it-fail");
-		write_file("0", "/sys/kernel/debug/failslab/probability");
-	}
+	TEST_ASSERT(pwrite(all_fd, on ? "1" : "0", 1, 0) == 1, "make-it-fail: errno %d", errno);
 }
 
 FIXTURE(faults) {
@@ -133,6 +131,20 @@ static int zone_ioctl(struct kvm_vm *vm, unsigned long cmd, uint64_t addr, uint3
 	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
 
 	return ioctl(vm->fd, cmd, &zone) ? -errno : 0;
+}
+
+/* The tests below would pass on a kernel whose faults do nothing. */
+TEST_F(faults, injection)
+{
+	int fd;
+
+	fail_all(true);
+	fd = eventfd(0, 0);
+	fail_all(false);
+	EXPECT_EQ(-1, fd);
+	EXPECT_EQ(ENOMEM, errno);
+	fd = new_eventfd();
+	close(fd);
 }
 
 /* Does the write ring @fd, and if not, does it reach userspace? */
@@ -187,9 +199,10 @@ static void assign_fails(struct __test_metadata *_metadata, struct _test_data_fa
 			ASSERT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, at, len,
 						      flags | DEASSIGN, i));
 			ASSERT_FALSE(rung(self, at, len ?: 4, i)) TH_LOG("door %d", i);
-			for (j = i % 7; j < i; j += 7)
+			for (j = i % 7; j < i; j += 7) {
 				ASSERT_TRUE(rung(self, by_data ? FIRST(0) : FIRST(j), len ?: 4, j))
 					TH_LOG("door %d of %d", j, i);
+			}
 			ASSERT_LT(n, 50);
 		}
 		ASSERT_TRUE(rung(self, at, len ?: 4, i)) TH_LOG("door %d", i);
@@ -238,9 +251,10 @@ static void deassign_all(struct __test_metadata *_metadata, struct _test_data_fa
 		fail_all(false);
 		ASSERT_EQ(0, ret);
 		there[gone] = false;
-		for (j = i % 5; j < NR_DOORS; j += 5)
+		for (j = i % 5; j < NR_DOORS; j += 5) {
 			ASSERT_EQ(there[j], rung(self, by_data ? FIRST(0) : FIRST(j), 4, j))
 				TH_LOG("door %d after %d are gone", j, i + 1);
+		}
 		ASSERT_TRUE(coalesced(self, ZONE_GPA));
 	}
 	door_assign(self->vm, self->fd, FIRST(0), 4, 0, 0);
@@ -276,7 +290,7 @@ TEST_F_TIMEOUT(faults, zone_register, 120)
 			ASSERT_LT(n, 50);
 		}
 		for (j = i % 5; j < i; j += 5)
-			ASSERT_TRUE(coalesced(self, ZONE_GPA + j * 16)) TH_LOG("zone %d", j);
+			ASSERT_TRUE(coalesced(self, ZONE_GPA + j * 16));
 		ASSERT_TRUE(rung(self, FIRST(0), 4, 0));
 	}
 	EXPECT_LE(40, failed);
@@ -303,9 +317,10 @@ TEST_F_TIMEOUT(faults, zone_unregister, 120)
 		fail_all(false);
 		ASSERT_EQ(0, ret);
 		there[gone] = false;
-		for (j = 0; j < 40; j++)
+		for (j = 0; j < 40; j++) {
 			ASSERT_EQ(there[j], coalesced(self, ZONE_GPA + j * 16))
 				TH_LOG("zone %d after %d are gone", j, i + 1);
+		}
 		ASSERT_TRUE(rung(self, FIRST(0), 4, 0));
 	}
 }

@@ -72,10 +72,11 @@ TEST_F(args, len)
 			EXPECT_EQ(good ? 0 : -EINVAL, ret)
 				TH_LOG("len %u flags 0x%x", len, buses[b]);
 		}
-		for (i = 0; i < ARRAY_SIZE(bad); i++)
+		for (i = 0; i < ARRAY_SIZE(bad); i++) {
 			EXPECT_EQ(-EINVAL, door_ioctl(self->vm, self->fd, 0x2000,
 						      bad[i], buses[b], 0))
 				TH_LOG("len 0x%x flags 0x%x", bad[i], buses[b]);
+		}
 	}
 }
 
@@ -87,14 +88,16 @@ TEST_F(args, wrap)
 		for (i = 0; i < ARRAY_SIZE(lens); i++) {
 			uint64_t len = lens[i];
 
-			if (len)
+			if (len) {
 				EXPECT_EQ(-EINVAL, door_ioctl(self->vm, self->fd, -len,
 							      len, buses[b], 0))
 					TH_LOG("len %lu", len);
-			if (len > 1)
+			}
+			if (len > 1) {
 				EXPECT_EQ(-EINVAL, door_ioctl(self->vm, self->fd, ULLONG_MAX,
 							      len, buses[b], 0))
 					TH_LOG("len %lu", len);
+			}
 			EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -len - 1, len,
 						buses[b], 0))
 				TH_LOG("len %lu", len);
@@ -200,16 +203,18 @@ TEST_F(args, deassign_checks_nothing)
 	for (b = 0; b < ARRAY_SIZE(buses); b++) {
 		uint32_t f = buses[b] | DEASSIGN;
 
-		for (len = 0; len < 20; len++)
+		for (len = 0; len < 20; len++) {
 			EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, len, f, 0))
 				TH_LOG("len %d", len);
+		}
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 0xffffffff, f, 0));
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, -1ull, 8, f, 0));
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 0, f | DM, 0));
-		for (bit = 4; bit < 32; bit++)
+		for (bit = 4; bit < 32; bit++) {
 			EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 4,
 						      f | 1u << bit, 0))
 				TH_LOG("bit %d", bit);
+		}
 	}
 
 	/* An unknown flag does not keep a doorbell from being found either. */
@@ -290,12 +295,14 @@ TEST_F(args, no_collision_elsewhere)
 
 	for (b = 0; b < ARRAY_SIZE(buses); b++) {
 		/* Overlap is no collision, only the same address is. */
-		for (i = 0; i < 16; i++)
+		for (i = 0; i < 16; i++) {
 			EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000 + i, 8,
 						buses[b], 0));
-		for (i = 0; i < 16; i++)
+		}
+		for (i = 0; i < 16; i++) {
 			EXPECT_EQ(-EEXIST, door_ioctl(self->vm, self->fd2, 0x1000 + i, 0,
 						      buses[b], 0));
+		}
 	}
 }
 
@@ -524,10 +531,11 @@ static void side_by_side(struct __test_metadata *_metadata, struct _test_data_gu
 			int hit = size == wild ? 7 : data < 2 ? n++ : -1;
 
 			EXPECT_EQ(hit < 0, guest_write(self->vcpu, bus, at, size, data, NULL));
-			for (i = 0; i < ARRAY_SIZE(self->fd); i++)
+			for (i = 0; i < ARRAY_SIZE(self->fd); i++) {
 				EXPECT_EQ(i == hit, eventfd_take(self->fd[i]))
 					TH_LOG("wild %u size %u data %lu fd %d hit %d",
 					       wild, size, data, i, hit);
+			}
 		}
 	}
 	n = 0;
