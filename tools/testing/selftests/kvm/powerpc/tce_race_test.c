@@ -238,42 +238,40 @@ static void list_changes_watched(void)
 /*
  * Close the table that two vCPUs are filling. When close() has returned, its
  * pages belong to somebody else, for instance to the next table, in which
- * nobody may write a thing.
+ * nobody may write a thing. One vCPU fills all of it, which takes virtual mode
+ * long enough to be caught at it, the other as much as real mode will.
  */
 static void close_while_used(void)
 {
-	size_t n = getpagesize() / 8, i;
+	size_t per_page = getpagesize() / 8, n = 64 * per_page, m = 16 * per_page, i;
 	unsigned long rounds = 0, dirty = 0, used = 0;
-	uint64_t *t;
-	uint64_t end;
+	uint64_t *t, end;
 	int fd;
 
-	for (i = 0; i < 512; i++)
-		((uint64_t *)gpa(vm, GUEST_LISTS))[i] = htobe64(0x7003);
 	repeat(0, H_STUFF_TCE, LIOBN, 0, 0x7770, n, 0);
-	repeat(1, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS, 512, 0);
+	repeat(1, H_STUFF_TCE, LIOBN, 0, 0x8880, 16384, 0);
 
 	end = now() + 2 * seconds * 1000000000UL;
 	while (now() < end) {
 		fd = table(LIOBN, n);
 		/* By the time the mapping shows it, they are at it */
 		t = map_table(fd, n);
-		for (i = 0; i < 100 && !((volatile uint64_t *)t)[n - 1]; i++)
+		for (i = 0; i < 100 && !((volatile uint64_t *)t)[m]; i++)
 			pause_us(20);
-		used += !!t[n - 1];
+		used += !!t[m];
 		munmap(t, n * 8);
 		close(fd);
 
-		fd = table(OTHER, n);
-		t = map_table(fd, n);
-		for (i = 0; i < n; i++) {
+		fd = table(OTHER, m);
+		t = map_table(fd, m);
+		for (i = 0; i < m; i++) {
 			if (!((volatile uint64_t *)t)[i])
 				continue;
 			dirty++;
 			CHECK(0, "entry %zu of a new table is %#lx", i, t[i]);
 			break;
 		}
-		munmap(t, n * 8);
+		munmap(t, m * 8);
 		close(fd);
 		rounds++;
 	}
