@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __KVM_X86_DOORBELL_INSN_H
+#define __KVM_X86_DOORBELL_INSN_H
+
+/*
+ * Plain stores: the few forms of MOV by which drivers write a register of a
+ * device. What is not certainly one of them is declined and left to KVM's
+ * instruction emulator.
+ *
+ * Knows bytes only, no vCPU: compiles in userspace, too, where
+ * tools/testing/doorbell-decode compares it with a disassembler.
+ */
+
+#include <linux/types.h>
+#ifndef __KERNEL__
+#include <stdbool.h>
+#endif
+
+/* An instruction is no longer than this. */
+#define KVM_DOORBELL_INSN_MAX	15
+
+/* No register here. */
+#define KVM_DOORBELL_NO_REG	(-1)
+
+/**
+ * struct kvm_doorbell_insn - a plain store
+ * @len: length of the instruction in bytes
+ * @width: bytes stored: 1, 2, 4 or 8
+ * @reg: register that is stored, or KVM_DOORBELL_NO_REG for @imm
+ * @shift: where in @reg the value begins: bit 8 for AH, CH, DH and BH, else 0
+ * @seg: segment register of the address, numbered as in instructions
+ * @base: base register of the address, or KVM_DOORBELL_NO_REG
+ * @index: index register of the address, or KVM_DOORBELL_NO_REG
+ * @scale: by how many bits @index is shifted left
+ * @ip_relative: the address is relative to the next instruction
+ * @disp: displacement, sign-extended
+ * @imm: value that is stored if there is no @reg, sign-extended
+ */
+struct kvm_doorbell_insn {
+	__u8 len;
+	__u8 width;
+	__s8 reg;
+	__u8 shift;
+	__u8 seg;
+	__s8 base;
+	__s8 index;
+	__u8 scale;
+	bool ip_relative;
+	__u64 disp;
+	__u64 imm;
+};
+
+bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
+			 unsigned int bits, struct kvm_doorbell_insn *insn);
+
+/**
+ * kvm_doorbell_insn_value - what a plain store writes
+ * @insn: the store
+ * @regs: the general purpose registers, numbered as in instructions
+ *
+ * Return: the value in the lowest @insn->width bytes; the rest is undefined.
+ */
+static inline __u64 kvm_doorbell_insn_value(const struct kvm_doorbell_insn *insn,
+					    const unsigned long *regs)
+{
+	if (insn->reg == KVM_DOORBELL_NO_REG)
+		return insn->imm;
+	return (__u64)regs[insn->reg] >> insn->shift;
+}
+
+/**
+ * kvm_doorbell_insn_address - where a plain store writes to
+ * @insn: the store
+ * @regs: the general purpose registers, numbered as in instructions
+ * @next_ip: the instruction pointer behind the instruction
+ * @seg_base: base of the segment @insn->seg, 0 if it does not count
+ *
+ * Return: the linear address. Only the lowest 16 bits of it are meant: above
+ * them it is not cut to the size of addresses.
+ */
+static inline __u64 kvm_doorbell_insn_address(const struct kvm_doorbell_insn *insn,
+					      const unsigned long *regs,
+					      __u64 next_ip, __u64 seg_base)
+{
+	__u64 address = seg_base + insn->disp;
+
+	if (insn->base != KVM_DOORBELL_NO_REG)
+		address += regs[insn->base];
+	if (insn->index != KVM_DOORBELL_NO_REG)
+		address += (__u64)regs[insn->index] << insn->scale;
+	if (insn->ip_relative)
+		address += next_ip;
+	return address;
+}
+
+#endif /* __KVM_X86_DOORBELL_INSN_H */

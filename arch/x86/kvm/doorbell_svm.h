@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __KVM_X86_DOORBELL_SVM_H
+#define __KVM_X86_DOORBELL_SVM_H
+
+#include "doorbell.h"
+#include "svm/svm.h"
+
+bool svm_doorbell_out_irqoff(struct kvm_vcpu *vcpu, struct kvm_io_register *reg);
+bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu,
+			       struct kvm_io_register *reg);
+bool svm_doorbell_store(struct kvm_vcpu *vcpu);
+
+/* What a store to emulated MMIO faults with: bits that must be, that may be. */
+#define SVM_DOORBELL_FAULT	(PFERR_WRITE_MASK | PFERR_RSVD_MASK | \
+				 PFERR_GUEST_FINAL_MASK)
+#define SVM_DOORBELL_FAULT_ANY	(PFERR_PRESENT_MASK | PFERR_USER_MASK)
+
+static __always_inline bool svm_doorbell_is_store(const struct vcpu_svm *svm)
+{
+	return (svm->vmcb->control.exit_info_1 & ~SVM_DOORBELL_FAULT_ANY) ==
+	       SVM_DOORBELL_FAULT;
+}
+
+static __always_inline bool svm_doorbell_is_out(const struct vcpu_svm *svm)
+{
+	return !(svm->vmcb->control.exit_info_1 &
+		 (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK | SVM_IOIO_REP_MASK));
+}
+
+/**
+ * svm_doorbell_fastpath - finish a kick in the exit fastpath
+ * @vcpu: the vCPU, which just left the guest
+ *
+ * Context: interrupts off, without kvm->srcu.
+ * Return: true if the exit was a kick and is done: the guest can go on.
+ */
+static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
+{
+	const struct vcpu_svm *svm = to_svm(vcpu);
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+	struct kvm_io_register *reg;
+	bool rung = false;
+
+	switch (control->exit_code) {
+	case SVM_EXIT_IOIO:
+		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_out(svm))
+			return false;
+		kvm_doorbell_rcu_enter();
+		reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS,
+					       (u32)control->exit_info_1 >> 16);
+		if (reg)
+			rung = svm_doorbell_out_irqoff(vcpu, reg);
+		kvm_doorbell_rcu_exit();
+		return rung;
+	case SVM_EXIT_NPF:
+		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_store(svm))
+			return false;
+		kvm_doorbell_rcu_enter();
+		reg = kvm_io_bus_find_register(vcpu->kvm, KVM_MMIO_BUS,
+					       control->exit_info_2);
+		if (reg)
+			rung = svm_doorbell_store_irqoff(vcpu, reg);
+		kvm_doorbell_rcu_exit();
+		return rung;
+	default:
+		return false;
+	}
+}
+
+/**
+ * svm_doorbell_fault - finish a kick in the handler of nested page faults
+ * @vcpu: the vCPU, with a nested page fault to handle
+ *
+ * What the fastpath has seen and declined is not looked at again.
+ *
+ * Context: process context; kvm->srcu held for reading.
+ * Return: true if the fault was a kick and is done: the guest can go on.
+ */
+static __always_inline bool svm_doorbell_fault(struct kvm_vcpu *vcpu)
+{
+	return svm_doorbell_is_store(to_svm(vcpu)) && !kvm_doorbell_irqoff() &&
+	       READ_ONCE(kvm_doorbell_mmio) && svm_doorbell_store(vcpu);
+}
+
+#endif /* __KVM_X86_DOORBELL_SVM_H */

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kicks on Intel processors: OUT instructions that ring a doorbell. Stores to
+ * emulated MMIO have the fast MMIO bus in the handler of EPT misconfigurations.
+ */
+#include "doorbell_vmx.h"
+
+#include <linux/moduleparam.h>
+
+bool __read_mostly vmx_doorbell_enabled;
+module_param_named(doorbell_fastpath, vmx_doorbell_enabled, bool, 0644);
+MODULE_PARM_DESC(doorbell_fastpath,
+		 "With kvm.doorbell_fastpath: finish kicks by OUT without leaving the inner run loop (default off: has been compiled, but has not run on hardware)");
+
+/* Of the exit qualification of an I/O instruction */
+#define OUT_LEN		7
+#define OUT_NOT		0x38	/* IN, string, REP */
+#define OUT_PORT_SHIFT	16
+
+/**
+ * vmx_doorbell_out_irqoff - ring the doorbell of an OUT in the exit fastpath
+ * @vcpu: who executes it, not a nested guest
+ *
+ * Context: interrupts off, not on PREEMPT_RT; without kvm->srcu.
+ * Return: EXIT_FASTPATH_NONE if the exit still has to be handled.
+ */
+fastpath_t vmx_doorbell_out_irqoff(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	fastpath_t ret = EXIT_FASTPATH_NONE;
+	unsigned long info = vmx_get_exit_qual(vcpu);
+	struct kvm_io_register *reg;
+	unsigned int port;
+	bool rung;
+
+	if ((info & OUT_NOT) || vmx->exit_reason.bus_lock_detected ||
+	    (vmx->idt_vectoring_info & VECTORING_INFO_VALID_MASK) ||
+	    vmx_get_interrupt_shadow(vcpu) ||
+	    !kvm_doorbell_may_step(vcpu, vmx_get_rflags(vcpu)))
+		return ret;
+
+	kvm_doorbell_rcu_enter();
+	port = (u16)(info >> OUT_PORT_SHIFT);
+	reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS, port);
+	rung = reg && kvm_doorbell_out(vcpu, reg, port, (info & OUT_LEN) + 1);
+	kvm_doorbell_rcu_exit();
+	if (!rung)
+		return ret;
+
+	/* Counts the instruction as well, for which it needs kvm->srcu. */
+	kvm_vcpu_srcu_read_lock(vcpu);
+	ret = kvm_skip_emulated_instruction(vcpu) ?
+		EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_EXIT_USERSPACE;
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	return ret;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// AMD: kicks are finished in the exit fastpath, else by the handler of nested
+// page faults.
+
+// targets: arch/x86/kvm/svm/svm.c
+@@
+@@
+  #include "svm_onhyperv.h"
++ #include "doorbell_svm.h"
+
+// targets: arch/x86/kvm/svm/svm.c
+@@
+identifier vcpu, svm, control;
+@@
+  svm_exit_handlers_fastpath(struct kvm_vcpu *vcpu)
+  {
+	struct vcpu_svm *svm = ...;
+	struct vmcb_control_area *control = ...;
++
++	if (svm_doorbell_fastpath(vcpu))
++		return EXIT_FASTPATH_REENTER_GUEST;
+	...
+  }
+
+// targets: arch/x86/kvm/svm/svm.c
+@@
+identifier vcpu;
+expression E1, E2;
+@@
+  npf_interception(struct kvm_vcpu *vcpu)
+  {
+	...
+	trace_kvm_page_fault(vcpu, E1, E2);
++	if (svm_doorbell_fault(vcpu))
++		return 1;
+	...
+  }
+
+// Intel: the same in the exit fastpath.
+
+// targets: arch/x86/kvm/vmx/vmx.c
+@@
+@@
+  #include "vmx_onhyperv.h"
++ #include "doorbell_vmx.h"
