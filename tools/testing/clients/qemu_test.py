@@ -191,7 +191,7 @@ def q35_modern(kernel, initrd):
     """virtio-pci 1.0: one address per queue, any length; irqfds; replug"""
     m = Machine('modern', cpus=2)
     m.args += ['-object', 'iothread,id=io',
-               '-device', 'pcie-root-port,id=port,chassis=1']
+               '-device', 'pcie-root-port,id=rp0,chassis=1']
     m.blockdev('h', os.urandom(8 * BLOCK))
     m.disk('t', bytes(32 * BLOCK), 'num-queues=2', 'iothread=io')
     m.disk('s', os.urandom(32 * BLOCK), 'num-queues=2', 'iothread=io')
@@ -211,7 +211,7 @@ def q35_modern(kernel, initrd):
         n = len(g.doorbells())
         counts = []
         for _ in range(2):
-            g.qmp('device_add', driver='virtio-blk-pci', drive='h', bus='port',
+            g.qmp('device_add', driver='virtio-blk-pci', drive='h', bus='rp0',
                   id='plug', **{'num-queues': 2, 'disable-legacy': 'on'})
             g.run('for i in $(seq 300); do [ -b /dev/vde ] && break; sleep 0.1; done;'
                   ' [ -b /dev/vde ]')
@@ -224,8 +224,13 @@ def q35_modern(kernel, initrd):
             need('two more doorbells', len(g.doorbells()) == n + 2, g.doorbells())
             g.qmp('device_del', id='plug')
             g.event('DEVICE_DELETED')
+            # QEMU tells before the last of its threads has let go
+            for _ in range(100):
+                if len(g.doorbells()) == n:
+                    break
+                time.sleep(0.1)
             need('as many doorbells as before', len(g.doorbells()) == n,
-                 g.doorbells())
+                 (n, g.doorbells()))
         said.append('replugged, %s' % ', '.join(counts))
         disks_equal(m)
     finally:

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Irqfds as VFIO makes them: thousands, each an MSI of its own. They interrupt
+ * by the route they have, whatever is assigned, rerouted and deassigned around
+ * them, and one VM's end is no other VM's business.
+ *
+ * What an operation costs is printed: nanoseconds, or instructions with a clock
+ * that counts those.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "irqfd_util.h"
+#include "kvm_test_harness.h"
+
+#define MAX_IRQFDS	4096
+#define VMS		8
+#define VM_IRQFDS	256
+#define IRQFD_DEASSIGN	KVM_IRQFD_FLAG_DEASSIGN
+
+/* The vectors from 0x20 on, except the highest ones. */
+static uint8_t vector_of(int i, int turn)
+{
+	return 0x20 + (i * 7 + turn * 13) % 0xc0;
+}
+
+static void want_fds(int n)
+{
+	struct rlimit limit = { .rlim_cur = n + 256, .rlim_max = n + 256 };
+	struct rlimit old;
+
+	TEST_ASSERT(!getrlimit(RLIMIT_NOFILE, &old), "getrlimit");
+	if (old.rlim_cur >= limit.rlim_cur)
+		return;
+	if (old.rlim_max > limit.rlim_max)
+		limit.rlim_max = old.rlim_max;
+	__TEST_REQUIRE(!setrlimit(RLIMIT_NOFILE, &limit),
+		       "%d file descriptors are needed", n);
+}
+
+static uint64_t route_all(struct kvm_vm *vm, int nr, int turn)
+{
+	struct kvm_irq_routing *r = new_routing(nr);
+	uint64_t start;
+	int i, ret;
+
+	for (i = 0; i < nr; i++)
+		add_msi(r, i, vector_of(i, turn));
+	start = now_ns();
+	ret = set_routing(vm, r);
+	start = now_ns() - start;
+	TEST_ASSERT(!ret, "routing of %d: %d", nr, ret);
+	free(r);
+	return start;
+}
+
+FIXTURE(vfio) {
+	struct quiet_vm q;
+	struct kvm_vm *vm;
+	int nr;
+	int *fd;
+};
+
+FIXTURE_VARIANT(vfio) {
+	bool split;
+};
+
+FIXTURE_VARIANT_ADD(vfio, full) {
+	.split = false,
+};
+
+FIXTURE_VARIANT_ADD(vfio, split) {
+	.split = true,
+};
+
+FIXTURE_SETUP(vfio)
+{
+	int i;
+
+	want_fds(MAX_IRQFDS);
+	self->q = quiet_vm_create(variant->split);
+	self->vm = self->q.vm;
+	self->nr = MAX_IRQFDS;
+	self->fd = calloc(self->nr, sizeof(*self->fd));
+	for (i = 0; i < self->nr; i++)
+		self->fd[i] = new_eventfd();
+	route_all(self->vm, self->nr, 0);
+}
+
+FIXTURE_TEARDOWN(vfio)
+{
+	int i;
+
+	quiet_vm_free(&self->q);
+	for (i = 0; i < self->nr; i++)
+		close(self->fd[i]);
+	free(self->fd);
+}
+
+static void assign_upto(struct __test_metadata *_metadata,
+			FIXTURE_DATA(vfio) *self, int from, int to)
+{
+	int i;
+
+	for (i = from; i < to; i++)
+		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd[i], i, 0, 0))
+			TH_LOG("irqfd %d", i);
+}
+
+/* A sample of them, since a look at the local APIC takes its time. */
+static void interrupt_some(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(vfio) *self, int nr, int turn)
+{
+	int i;
+
+	for (i = 0; i < nr; i += i < 16 ? 1 : 97) {
+		eventfd_ring(self->fd[i], 1);
+		ASSERT_TRUE(quiet_wait(&self->q, vector_of(i, turn)))
+			TH_LOG("irqfd %d turn %d", i, turn);
+	}
+}
+
+TEST_F(vfio, all_interrupt)
+{
+	assign_upto(_metadata, self, 0, self->nr);
+	interrupt_some(_metadata, self, self->nr, 0);
+}
+
+TEST_F(vfio, rerouted_all_at_once)
+{
+	int turn;
+
+	assign_upto(_metadata, self, 0, self->nr);
+	for (turn = 1; turn < 4; turn++) {
+		route_all(self->vm, self->nr, turn);
+		interrupt_some(_metadata, self, self->nr, turn);
+	}
+}
+
+/* Each second one goes: the others interrupt, those gone do not. */
+TEST_F(vfio, every_second_goes)
+{
+	int i;
+
+	assign_upto(_metadata, self, 0, self->nr);
+	for (i = 0; i < self->nr; i += 2)
+		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd[i], i, IRQFD_DEASSIGN, 0));
+	for (i = 1; i < self->nr; i += 194) {
+		eventfd_ring(self->fd[i], 1);
+		ASSERT_TRUE(quiet_wait(&self->q, vector_of(i, 0)));
+		eventfd_ring(self->fd[i - 1], 1);
+		ASSERT_EQ(1, eventfd_take(self->fd[i - 1]));
+	}
+	ASSERT_TRUE(quiet_never(&self->q, vector_of(0, 0)));
+}
+
+/*
+ * What one more costs when so many are there. The best of several, which is
+ * what it takes when nothing else comes along.
+ */
+TEST_F(vfio, cost)
+{
+	static const int stage[] = { 16, 256, 1024, 4096 };
+	uint64_t cost[ARRAY_SIZE(stage)][3];
+	int s, i, round, nr = 0;
+
+	for (s = 0; s < ARRAY_SIZE(stage); s++) {
+		uint64_t *best = cost[s];
+
+		assign_upto(_metadata, self, nr, stage[s]);
+		nr = stage[s];
+		memset(best, 0xff, sizeof(cost[s]));
+		for (round = 0; round < 20; round++) {
+			uint64_t start = now_ns(), middle, end;
+
+			for (i = nr - 8; i < nr; i++)
+				irqfd_ioctl(self->vm, self->fd[i], i,
+					    IRQFD_DEASSIGN, 0);
+			middle = now_ns();
+			for (i = nr - 8; i < nr; i++)
+				ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd[i],
+							 i, 0, 0));
+			end = now_ns();
+			if ((end - middle) / 8 < best[0])
+				best[0] = (end - middle) / 8;
+			if ((middle - start) / 8 < best[1])
+				best[1] = (middle - start) / 8;
+		}
+		for (round = 0; round < 5; round++) {
+			uint64_t ns = route_all(self->vm, nr, round) / nr;
+
+			if (ns < best[2])
+				best[2] = ns;
+		}
+		printf("# cost %d assign %lu deassign %lu reroute %lu\n", nr,
+		       best[0], best[1], best[2]);
+	}
+	interrupt_some(_metadata, self, nr, 4);
+}
+
+/* Eight VMs: seven end, the eighth assigns and deassigns meanwhile. */
+struct victim {
+	struct quiet_vm q;
+	int fd[VM_IRQFDS];
+};
+
+static struct victim victims[VMS - 1];
+static atomic_bool victims_gone;
+
+static void *end_victims(void *arg)
+{
+	int v;
+
+	for (v = 0; v < VMS - 1; v++)
+		quiet_vm_free(&victims[v].q);
+	atomic_store(&victims_gone, true);
+	return NULL;
+}
+
+static uint64_t pair_ns(struct kvm_vm *vm, int fd)
+{
+	uint64_t start;
+
+	TEST_ASSERT(!irqfd_ioctl(vm, fd, MSI_GSI, 0, 0), "assign");
+	start = now_ns();
+	TEST_ASSERT(!irqfd_ioctl(vm, fd, MSI_GSI, IRQFD_DEASSIGN, 0), "deassign");
+	return now_ns() - start;
+}
+
+TEST(eight_vms)
+{
+	uint64_t alone = 0, beside = 0, ns, start;
+	struct quiet_vm q = quiet_vm_create(false);
+	pthread_t thread;
+	int fd = new_eventfd();
+	int v, i, n = 0;
+
+	want_fds(VMS * VM_IRQFDS);
+	route_msi(q.vm, MSI_GSI, VEC_A);
+	for (v = 0; v < VMS - 1; v++) {
+		victims[v].q = quiet_vm_create(false);
+		route_all(victims[v].q.vm, VM_IRQFDS, 0);
+		for (i = 0; i < VM_IRQFDS; i++) {
+			victims[v].fd[i] = new_eventfd();
+			ASSERT_EQ(0, irqfd_ioctl(victims[v].q.vm, victims[v].fd[i],
+						 i, 0, 0));
+		}
+	}
+	for (i = 0; i < 50; i++) {
+		ns = pair_ns(q.vm, fd);
+		if (ns > alone)
+			alone = ns;
+	}
+
+	start = now_ns();
+	ASSERT_EQ(0, pthread_create(&thread, NULL, end_victims, NULL));
+	while (!atomic_load(&victims_gone)) {
+		ns = pair_ns(q.vm, fd);
+		if (ns > beside)
+			beside = ns;
+		n++;
+	}
+	pthread_join(thread, NULL);
+	start = now_ns() - start;
+	printf("# teardown of %d VMs with %d irqfds each %lu ns; %d deassigns meanwhile, the longest %lu ns; alone %lu ns\n",
+	       VMS - 1, VM_IRQFDS, start, n, beside, alone);
+
+	/* The eighth VM has work to do and does it while the others end. */
+	EXPECT_GT(n, VMS);
+	EXPECT_LT(beside, start / 2);
+
+	eventfd_ring(fd, 1);
+	EXPECT_EQ(0, irqfd_ioctl(q.vm, fd, MSI_GSI, 0, 0));
+	EXPECT_TRUE(quiet_wait(&q, VEC_A));
+	for (v = 0; v < VMS - 1; v++)
+		for (i = 0; i < VM_IRQFDS; i++)
+			close(victims[v].fd[i]);
+	quiet_vm_free(&q);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
