@@ -451,6 +451,11 @@ static bool search_after_barrier(void)
 		kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, 0x1000, 4, &val);
 		TEST(shim_nr_rmb > nr);
 		nr = shim_nr_rmb;
+		rcu_read_lock();
+		kvm_io_bus_find_register(&w.kvm, KVM_MMIO_BUS, 0x1000);
+		rcu_read_unlock();
+		TEST(shim_nr_rmb > nr);
+		nr = shim_nr_rmb;
 		idx = srcu_read_lock(&w.kvm.srcu);
 		kvm_io_bus_get_dev(&w.kvm, KVM_MMIO_BUS, 0x1000);
 		srcu_read_unlock(&w.kvm.srcu, idx);

@@ -352,7 +352,16 @@ static long real_write(struct world *w, const struct op *op)
 	void *mem;
 
 	val = access_data(op, &mem);
-	if (op->kind == OP_RING) {
+	if (op->kind == OP_RING && op->align & 1) {
+		struct kvm_io_register *reg;
+
+		rcu_read_lock();
+		reg = kvm_io_bus_find_register(&w->kvm, op->bus, op->addr);
+		ret = reg && kvm_io_bus_ring_register(reg, op->bus, op->addr,
+						      op->len,
+						      op->len ? val : NULL);
+		rcu_read_unlock();
+	} else if (op->kind == OP_RING) {
 		ret = kvm_io_bus_ring(&w->kvm, op->bus, op->addr, op->len,
 				      op->len ? val : NULL);
 	} else {

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -134,6 +135,11 @@ typedef struct {
 static inline unsigned int raw_seqcount_begin(const seqcount_t *s)
 {
 	shim_reader_point();
+#ifdef SHIM_THREADS
+	/* Only here can the writer have lost its CPU in between. */
+	if (READ_ONCE(s->sequence) & 1)
+		sched_yield();
+#endif
 	/* An odd one is sure to be another at the end. */
 	return __atomic_load_n(&s->sequence, __ATOMIC_ACQUIRE) & ~1u;
 }

@@ -1,4 +1,4 @@
-# The link skips a range that ends with this one's last byte, and later ones
+# The link skips ranges that end a little later than this one
 # file: io_bus_ranges.c
 # caught by: random
-/^static void link_outer/,/^}/s/<= last)/<= last + 8)/
+s/outer = reaching(table, i - 1, last);/outer = reaching(table, i - 1, last + 8 < last ? last : last + 8);/
