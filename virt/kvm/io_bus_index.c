@@ -171,9 +171,9 @@ static int split(struct kvm_io_index *index, unsigned int at, bool behind)
 }
 
 /* Block that has or should have @key, and where in it. */
-static struct kvm_io_index_block *
-locate(const struct kvm_io_index_root *root, u64 key, unsigned int *at,
-       unsigned int *pos)
+static struct kvm_io_index_block *locate(const struct kvm_io_index_root *root,
+					 u64 key, unsigned int *at,
+					 unsigned int *pos)
 {
 	struct kvm_io_index_block *block;
 
