@@ -406,8 +406,13 @@ def make_patches(series, say):
     repo = os.path.join(series.out, 'git')
     shutil.rmtree(repo, ignore_errors=True)
     os.makedirs(repo)
+    # The same tree gives the same patches, to the byte
+    p = subprocess.run(['git', '-C', series.top, 'log', '-1', '--format=%cI'],
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    date = p.stdout.decode().strip() or '2000-01-01T00:00:00Z'
     env = dict(os.environ, GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=email,
                GIT_COMMITTER_NAME=name, GIT_COMMITTER_EMAIL=email,
+               GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date,
                GIT_CONFIG_GLOBAL='/dev/null', GIT_CONFIG_SYSTEM='/dev/null')
 
     def git(*args, **kw):

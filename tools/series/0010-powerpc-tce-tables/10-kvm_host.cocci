@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // targets: arch/powerpc/include/asm/kvm_host.h
 // The tables' structures are private to the code that implements them.
 

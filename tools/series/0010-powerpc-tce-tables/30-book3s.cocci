@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // targets: arch/powerpc/kvm/book3s.c
 
 @@ @@
