@@ -624,4 +624,5 @@ static struct kunit_suite bus_test_suite = {
 	.exit = bus_test_exit,
 	.test_cases = bus_test_cases,
 };
+
 kunit_test_suite(bus_test_suite);
