@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * stress [rounds=N] [vcpus=N] [changes=N] [memory=MiB]
+ *
+ * Each round makes two VMs whose vCPUs ring doorbells as fast as they can, by
+ * PIO and by MMIO, while threads
+ *  - assign and deassign other doorbells, on the registers that are rung and
+ *    elsewhere,
+ *  - assign, signal, deassign and close irqfds, level-triggered ones as well,
+ *    and replace the routes,
+ *  - register and unregister coalesced zones around the doorbells,
+ *  - offer eventfds that are an irqfd of one VM to the other, which must be
+ *    refused,
+ * and then closes the VMs in the midst of it. memory= puts all of it into a
+ * memory cgroup of that size (if there is a cgroup2 hierarchy), whose ENOMEM
+ * is taken for an answer.
+ *
+ * Checked: each vCPU counts in its memory what it has rung on the doorbells
+ * that stay, and their eventfds have counted the same. Leaks, stalls and
+ * complaints are the kernel's to tell.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_VCPUS	4
+#define CODE		0x1000
+#define MMIO		0xd0000
+#define PORT		0x10
+#define COUNTERS	0x2000	/* 16 bytes per vCPU: MMIO, PIO */
+
+struct vm {
+	int fd;
+	uint8_t *mem;
+	int run_size;
+	int stay[2];		/* eventfds: MMIO, PIO */
+	uint64_t rung[2];
+	struct vcpu {
+		struct vm *vm;
+		int fd, index;
+		struct kvm_run *run;
+		pthread_t thread;
+	} vcpu[MAX_VCPUS];
+};
+
+static int kvm_fd;
+static unsigned int nr_vcpus = 2;
+static struct vm vms[2];
+static atomic_bool stop;
+static atomic_ulong nr_changes, nr_irqfds, nr_zones, nr_routes, nr_refused;
+static atomic_ulong nr_nomem, nr_exits;
+static unsigned long changes_wanted = 2000, this_round, kicks[2];
+
+static void die(const char *what)
+{
+	fprintf(stderr, "stress: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+#define CHECK(cond) do { if (!(cond)) die(#cond); } while (0)
+
+static uint64_t rnd(uint64_t *seed)
+{
+	uint64_t z = *seed += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	return z ^ z >> 29;
+}
+
+/*
+ * Real mode, DS = 0, ES = 0xd000, BX = the vCPU's counters. A store counts
+ * before it is made: at the end at most one per vCPU has not been made yet.
+ */
+static const uint8_t guest[] = {
+	/* loop: */
+	0xff, 0x07,			/* inc word [bx] */
+	0x75, 0x03,			/* jnz +3 */
+	0xff, 0x47, 0x02,		/* inc word [bx+2] */
+	0xb8, 0x01, 0x00,		/* mov ax, 1 */
+	0x26, 0xa3, 0x00, 0x00,		/* mov es:[0], ax */
+	0x26, 0xa3, 0x40, 0x00,		/* mov es:[0x40], ax */
+	0xb8, 0x02, 0x00,		/* mov ax, 2 */
+	0x26, 0xa3, 0x00, 0x00,		/* mov es:[0], ax */
+	0xff, 0x47, 0x08,		/* inc word [bx+8] */
+	0x75, 0x03,			/* jnz +3 */
+	0xff, 0x47, 0x0a,		/* inc word [bx+10] */
+	0xb0, 0x01,			/* mov al, 1 */
+	0xe6, PORT,			/* out PORT, al */
+	0xb0, 0x02,			/* mov al, 2 */
+	0xe6, PORT,			/* out PORT, al */
+	0xeb, 0,			/* jmp loop */
+};
+
+static int ioeventfd(int vm, uint64_t addr, uint32_t len, uint64_t data, int fd,
+		     uint32_t flags)
+{
+	struct kvm_ioeventfd args = {
+		.addr = addr, .len = len, .fd = fd, .datamatch = data,
+		.flags = flags | KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return ioctl(vm, KVM_IOEVENTFD, &args);
+}
+
+static int irqfd(int vm, int fd, uint32_t gsi, uint32_t flags, int resamplefd)
+{
+	struct kvm_irqfd args = {
+		.fd = fd, .gsi = gsi, .flags = flags, .resamplefd = resamplefd,
+	};
+
+	return ioctl(vm, KVM_IRQFD, &args);
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+
+	while (!stop) {
+		if (ioctl(v->fd, KVM_RUN, 0)) {
+			CHECK(errno == EINTR || errno == EAGAIN || errno == ENOMEM);
+			continue;
+		}
+		nr_exits++;
+		CHECK(v->run->exit_reason == KVM_EXIT_MMIO ||
+		      v->run->exit_reason == KVM_EXIT_IO ||
+		      v->run->exit_reason == KVM_EXIT_INTR);
+		/* The doorbells that stay never come here. */
+		if (v->run->exit_reason == KVM_EXIT_MMIO)
+			CHECK(v->run->mmio.phys_addr != MMIO ||
+			      v->run->mmio.data[0] != 1);
+		if (v->run->exit_reason == KVM_EXIT_IO)
+			CHECK(((uint8_t *)v->run)[v->run->io.data_offset] != 1);
+	}
+	return NULL;
+}
+
+static void vm_make(struct vm *vm)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = 0x4000,
+	};
+	uint8_t code[sizeof(guest)];
+	unsigned int i;
+
+	memset(vm, 0, sizeof(*vm));
+	do
+		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	while (vm->fd < 0 && (errno == EINTR || errno == ENOMEM));
+	CHECK(vm->fd >= 0);
+	vm->mem = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(vm->mem != MAP_FAILED);
+	region.userspace_addr = (uintptr_t)vm->mem;
+	CHECK(!ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region));
+	CHECK(!ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0));
+	memcpy(code, guest, sizeof(guest));
+	code[sizeof(guest) - 1] = -(int)sizeof(guest);
+	memcpy(vm->mem + CODE, code, sizeof(code));
+	vm->run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	for (i = 0; i < 2; i++)
+		vm->stay[i] = eventfd(0, EFD_NONBLOCK);
+	CHECK(!ioeventfd(vm->fd, MMIO, 2, 1, vm->stay[0], 0));
+	CHECK(!ioeventfd(vm->fd, PORT, 1, 1, vm->stay[1],
+			 KVM_IOEVENTFD_FLAG_PIO));
+
+	for (i = 0; i < nr_vcpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+		struct kvm_mp_state mp = { KVM_MP_STATE_RUNNABLE };
+		struct kvm_sregs sregs;
+		struct kvm_regs regs = {
+			.rip = CODE, .rflags = 2, .rbx = COUNTERS + 16 * i,
+		};
+
+		v->vm = vm;
+		v->index = i;
+		v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, i);
+		CHECK(v->fd >= 0);
+		v->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE,
+			      MAP_SHARED, v->fd, 0);
+		CHECK(v->run != MAP_FAILED);
+		CHECK(!ioctl(v->fd, KVM_GET_SREGS, &sregs));
+		sregs.cs.base = 0;
+		sregs.cs.selector = 0;
+		sregs.ds.base = 0;
+		sregs.ds.selector = 0;
+		sregs.es.base = MMIO;
+		sregs.es.selector = MMIO >> 4;
+		CHECK(!ioctl(v->fd, KVM_SET_SREGS, &sregs));
+		CHECK(!ioctl(v->fd, KVM_SET_REGS, &regs));
+		CHECK(!ioctl(v->fd, KVM_SET_MP_STATE, &mp));
+		CHECK(!pthread_create(&v->thread, NULL, vcpu_thread, v));
+	}
+}
+
+static void bell_drain(struct vm *vm)
+{
+	unsigned int i;
+	uint64_t n;
+
+	for (i = 0; i < 2; i++) {
+		if (read(vm->stay[i], &n, sizeof(n)) == sizeof(n))
+			vm->rung[i] += n;
+	}
+}
+
+static void vm_end(struct vm *vm)
+{
+	unsigned int i, j;
+
+	/* stop is set; vCPUs notice when they are let out */
+	for (i = 0; i < nr_vcpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+
+		v->run->immediate_exit = 1;
+		pthread_kill(v->thread, SIGUSR1);
+		pthread_join(v->thread, NULL);
+	}
+	bell_drain(vm);
+	for (j = 0; j < 2; j++) {
+		uint64_t made = 0;
+
+		for (i = 0; i < nr_vcpus; i++) {
+			uint32_t n;
+
+			memcpy(&n, vm->mem + COUNTERS + 16 * i + 8 * j, 4);
+			made += n;
+		}
+		if (vm->rung[j] > made || made - vm->rung[j] > nr_vcpus) {
+			fprintf(stderr, "stress: %s: %lu rings made, %lu counted\n",
+				j ? "PIO" : "MMIO", (unsigned long)made,
+				(unsigned long)vm->rung[j]);
+			exit(1);
+		}
+		kicks[j] += vm->rung[j];
+	}
+	for (i = 0; i < nr_vcpus; i++) {
+		munmap(vm->vcpu[i].run, vm->run_size);
+		close(vm->vcpu[i].fd);
+	}
+	close(vm->fd);
+	close(vm->stay[0]);
+	close(vm->stay[1]);
+	munmap(vm->mem, 0x4000);
+}
+
+static bool answered(int ret)
+{
+	if (ret && errno == ENOMEM)
+		nr_nomem++;
+	return !ret;
+}
+
+/* All of them go on until each has done its part of the round. */
+static bool busy(void)
+{
+	return nr_changes < changes_wanted * (this_round + 1) ||
+	       nr_irqfds < changes_wanted / 20 * (this_round + 1) ||
+	       nr_zones < changes_wanted / 50 * (this_round + 1);
+}
+
+static void *bells(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	bool there[2][64] = {};
+
+	while (busy()) {
+		unsigned int v = rnd(&seed) & 1, i = rnd(&seed) % 64;
+		/* On the registers in use, beside them, and on all the rest */
+		uint64_t addr = i & 1 ? MMIO : MMIO + 0x40 * (i / 4);
+		bool pio = i % 4 == 3, was = there[v][i];
+		/* Some of them are what the guest writes */
+		uint64_t data = i < 4 ? 2 : 0x10 * (uintptr_t)arg + i;
+
+		if (answered(ioeventfd(vms[v].fd, pio ? PORT : addr,
+				       pio ? 1 : 2, data, fd,
+				       (pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+				       (was ? KVM_IOEVENTFD_FLAG_DEASSIGN : 0))))
+			there[v][i] = !was;
+		else
+			CHECK(!was && (errno == ENOMEM || errno == EEXIST));
+		nr_changes++;
+		if (!(i % 16))
+			bell_drain(&vms[v]);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *irqs(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg, one = 1;
+
+	while (busy()) {
+		unsigned int v = rnd(&seed) & 1, gsi = rnd(&seed) % 24;
+		bool level = rnd(&seed) & 1;
+		int fd = eventfd(rnd(&seed) & 1, EFD_NONBLOCK);
+		int back = eventfd(0, EFD_NONBLOCK);
+
+		if (answered(irqfd(vms[v].fd, fd, gsi,
+				   level ? KVM_IRQFD_FLAG_RESAMPLE : 0, back))) {
+			/* It has its irqfd: none of the other VM as well */
+			if (!answered(irqfd(vms[!v].fd, fd, gsi, 0, 0))) {
+				CHECK(errno == EBUSY || errno == ENOMEM);
+				nr_refused++;
+			} else {
+				CHECK(!"an eventfd with two irqfds");
+			}
+			CHECK(write(fd, &one, 8) == 8);
+			if (rnd(&seed) & 1)
+				CHECK(!irqfd(vms[v].fd, fd, gsi,
+					     KVM_IRQFD_FLAG_DEASSIGN, 0));
+			nr_irqfds++;
+		} else {
+			CHECK(errno == ENOMEM);
+		}
+		close(fd);
+		close(back);
+	}
+	return NULL;
+}
+
+static void *zones(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+	unsigned int i;
+
+	while (busy()) {
+		unsigned int v = rnd(&seed) & 1;
+		struct kvm_coalesced_mmio_zone zone = {
+			.addr = MMIO - 0x1000 * (rnd(&seed) % 4),
+			.size = 0x8000,
+		};
+		struct {
+			struct kvm_irq_routing head;
+			struct kvm_irq_routing_entry entry[24];
+		} r = { .head.nr = 24 };
+
+		if (answered(ioctl(vms[v].fd, KVM_REGISTER_COALESCED_MMIO, &zone)))
+			CHECK(!ioctl(vms[v].fd, KVM_UNREGISTER_COALESCED_MMIO,
+				     &zone));
+		nr_zones++;
+		for (i = 0; i < 24; i++) {
+			r.entry[i].gsi = i;
+			r.entry[i].type = KVM_IRQ_ROUTING_IRQCHIP;
+			r.entry[i].u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+			r.entry[i].u.irqchip.pin = rnd(&seed) % 24;
+		}
+		if (answered(ioctl(vms[v].fd, KVM_SET_GSI_ROUTING, &r)))
+			nr_routes++;
+	}
+	return NULL;
+}
+
+static void small_memory(unsigned long mib)
+{
+	char buf[64];
+	FILE *f;
+
+	mkdir("/tmp/cgroup", 0755);
+	if (mount("none", "/tmp/cgroup", "cgroup2", 0, NULL)) {
+		printf("stress: no cgroup2, so no limit\n");
+		return;
+	}
+	f = fopen("/tmp/cgroup/cgroup.subtree_control", "w");
+	if (f) {
+		fputs("+memory", f);
+		fclose(f);
+	}
+	mkdir("/tmp/cgroup/stress", 0755);
+	f = fopen("/tmp/cgroup/stress/memory.max", "w");
+	CHECK(f);
+	fprintf(f, "%lu", mib << 20);
+	CHECK(!fclose(f));
+	f = fopen("/tmp/cgroup/stress/cgroup.procs", "w");
+	CHECK(f);
+	sprintf(buf, "%d", getpid());
+	fputs(buf, f);
+	CHECK(!fclose(f));
+}
+
+static void wake(int sig)
+{
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = wake };
+	unsigned long rounds = 10, round, memory = 0;
+	pthread_t thread[5];
+	unsigned int i;
+	int a;
+
+	for (a = 1; a < argc; a++) {
+		if (sscanf(argv[a], "rounds=%lu", &rounds) != 1 &&
+		    sscanf(argv[a], "vcpus=%u", &nr_vcpus) != 1 &&
+		    sscanf(argv[a], "changes=%lu", &changes_wanted) != 1 &&
+		    sscanf(argv[a], "memory=%lu", &memory) != 1) {
+			fprintf(stderr, "usage: stress [rounds=N] [vcpus=N] [changes=N] [memory=MiB]\n");
+			return 2;
+		}
+	}
+	if (!nr_vcpus || nr_vcpus > MAX_VCPUS)
+		return 2;
+	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	CHECK(kvm_fd >= 0);
+	sigaction(SIGUSR1, &sa, NULL);
+	if (memory)
+		small_memory(memory);
+
+	for (round = 0; round < rounds; round++) {
+		stop = false;
+		this_round = round;
+		vm_make(&vms[0]);
+		vm_make(&vms[1]);
+		CHECK(!pthread_create(&thread[0], NULL, bells, (void *)1));
+		CHECK(!pthread_create(&thread[1], NULL, bells, (void *)5));
+		CHECK(!pthread_create(&thread[2], NULL, irqs, (void *)(round + 7)));
+		CHECK(!pthread_create(&thread[3], NULL, irqs, (void *)(round + 8)));
+		CHECK(!pthread_create(&thread[4], NULL, zones, (void *)(round + 9)));
+		for (i = 0; i < 5; i++)
+			pthread_join(thread[i], NULL);
+		stop = true;
+		vm_end(&vms[0]);
+		vm_end(&vms[1]);
+	}
+	printf("stress: %lu rounds, 2 VMs of %u vCPUs: %lu doorbells changed, %lu irqfds, %lu zones, %lu routings, %lu refused, %lu times no memory; %lu MMIO and %lu PIO rings, none lost\n",
+	       rounds, nr_vcpus, nr_changes, nr_irqfds, nr_zones, nr_routes,
+	       nr_refused, nr_nomem, kicks[0], kicks[1]);
+	return 0;
+}
