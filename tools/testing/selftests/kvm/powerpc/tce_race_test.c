@@ -92,7 +92,7 @@ static void whole_values(void)
 {
 	const uint64_t a = 0x1111111111111110UL, b = 0x2222222222222220UL;
 	const uint64_t c = 0x4444444444444444UL, d = 0x88888888888888a8UL;
-	const size_t n = 64;
+	const size_t n = 4;
 	unsigned long looks = 0, seen[4] = { 0 };
 	volatile uint64_t *t;
 	bool mode = true;
@@ -109,7 +109,7 @@ static void whole_values(void)
 	while (now() < end) {
 		if (can_switch && looks % 50 == 0)
 			tce_set_real_mode(mode = !mode);
-		for (i = 0; i < 200; i++) {
+		for (i = 0; i < 2000; i++) {
 			uint64_t v = t[i % n];
 
 			if (v == 0)
