@@ -1,0 +1,783 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kicks and what else can happen to the instruction that kicks: debuggers,
+ * traps, interrupts, shadows, changes of memslots and of doorbells, a nested
+ * guest. Each case runs with each of KVM's short cuts for kicks and without
+ * them, where there are any, and expects the same.
+ */
+#include <pthread.h>
+#include <signal.h>
+
+#include "apic.h"
+#include "eventfd_util.h"
+#include "kvm_test_harness.h"
+#include "svm_util.h"
+
+#define IRQ_VECTOR	0x40
+#define KICKS		500
+
+#ifndef APIC_SELF_IPI
+#define APIC_SELF_IPI	0x3f0
+#endif
+
+/* Kicks with these in rdi or dx, rax; the labels are where they are. */
+#define KICK(name, insn) \
+	asm(".pushsection .text\n" \
+	    ".globl kick_" #name ", after_" #name ", do_" #name "\n" \
+	    "do_" #name ":\n" \
+	    "kick_" #name ": " insn "\n" \
+	    "after_" #name ": nop\n" \
+	    "nop\n" \
+	    "ret\n" \
+	    ".popsection")
+
+KICK(store, "movl %esi, (%rdi)");
+KICK(out, "outb %al, %dx");
+
+extern char kick_store[], after_store[], kick_out[], after_out[];
+extern void do_store(uint64_t addr, uint32_t val);
+extern void do_out(void);
+
+static uint64_t mode;		/* is it the port or the address that is kicked? */
+static uint64_t seen_rip, seen_dr6, seen_irqs, seen_nmis, seen_dbs;
+static uint64_t guest_value;
+
+static void kick(void)
+{
+	if (READ_ONCE(mode) == PIO)
+		asm volatile("call do_out" : : "a"(1), "d"(DOOR_PORT) : "memory");
+	else
+		asm volatile("call do_store"
+			     : : "D"(DOOR_GPA), "S"((uint32_t)READ_ONCE(guest_value))
+			     : "memory");
+}
+
+static const struct {
+	const char *name, *fastpath, *mmio;
+} ways[] = {
+	{ "ordinary", "0", "0" },
+	{ "fault handler", "0", "1" },
+	{ "fastpath", "1", "1" },
+};
+
+static bool set_parameter(const char *name, const char *text)
+{
+	char path[80];
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/sys/module/kvm/parameters/%s", name);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return false;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n > 0;
+}
+
+/* Without the parameters there is one way only. */
+static bool go(unsigned int way)
+{
+	return (set_parameter("doorbell_fastpath", ways[way].fastpath) &&
+		set_parameter("doorbell_mmio", ways[way].mmio)) || !way;
+}
+
+struct room {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	int fd;
+};
+
+static void enter(struct room *r, void *guest, uint32_t bus)
+{
+	r->vm = vm_create_with_one_vcpu(&r->vcpu, guest);
+	map_doors(r->vm);
+	r->fd = new_eventfd();
+	door_assign(r->vm, r->fd, bus ? DOOR_PORT : DOOR_GPA, bus ? 1 : 4, bus, 0);
+	*(uint64_t *)addr_gva2hva(r->vm, (vm_vaddr_t)&mode) = bus;
+}
+
+static void leave(struct room *r)
+{
+	kvm_vm_free(r->vm);
+	close(r->fd);
+}
+
+static void var(struct room *r, uint64_t *gva, uint64_t v)
+{
+	*(uint64_t *)addr_gva2hva(r->vm, (vm_vaddr_t)gva) = v;
+}
+
+static uint64_t get(struct room *r, uint64_t *gva)
+{
+	return *(uint64_t *)addr_gva2hva(r->vm, (vm_vaddr_t)gva);
+}
+
+#define to_sync(r) do { \
+	struct ucall uc_; \
+	vcpu_run((r)->vcpu); \
+	ASSERT_EQ(UCALL_SYNC, get_ucall((r)->vcpu, &uc_)) \
+		TH_LOG("exit %s", exit_reason_str((r)->vcpu->run->exit_reason)); \
+} while (0)
+
+#define EACH_WAY(way, bus) \
+	for (unsigned int way = 0; way < ARRAY_SIZE(ways) && go(way); way++) \
+		for (uint32_t bus = 0; bus <= PIO; bus += PIO)
+
+static uint64_t after(uint32_t bus)
+{
+	return (uint64_t)(bus ? after_out : after_store);
+}
+
+static uint64_t here(uint32_t bus)
+{
+	return (uint64_t)(bus ? kick_out : kick_store);
+}
+
+/* Kicks that ring and those that do not */
+
+static void plain_guest(void)
+{
+	for (;;) {
+		kick();
+		GUEST_SYNC(0);
+	}
+}
+
+TEST(rings_or_leaves)
+{
+	struct room r;
+	struct io_log log;
+
+	EACH_WAY(w, bus) {
+		enter(&r, plain_guest, bus);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		door_deassign(r.vm, r.fd, bus ? DOOR_PORT : DOOR_GPA,
+			      bus ? 1 : 4, bus, 0);
+		guest_run(r.vcpu, &log);
+		EXPECT_EQ(1, log.nr) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(0, eventfd_take(r.fd));
+
+		/* Another value, another width: to userspace, as before. */
+		door_assign(r.vm, r.fd, bus ? DOOR_PORT : DOOR_GPA,
+			    bus ? 1 : 4, bus | DM, 7);
+		guest_run(r.vcpu, &log);
+		EXPECT_EQ(1, log.nr);
+		EXPECT_EQ(bus ? DOOR_PORT : DOOR_GPA, log.exit[0].addr);
+		EXPECT_EQ(bus ? 1 : 4, log.exit[0].len);
+		door_deassign(r.vm, r.fd, bus ? DOOR_PORT : DOOR_GPA,
+			      bus ? 1 : 4, bus | DM, 7);
+		door_assign(r.vm, r.fd, bus ? DOOR_PORT : DOOR_GPA, 2, bus, 0);
+		guest_run(r.vcpu, &log);
+		EXPECT_EQ(1, log.nr);
+		EXPECT_EQ(0, eventfd_take(r.fd));
+		leave(&r);
+	}
+}
+
+/* A debugger of the host's */
+
+TEST(single_step_of_the_host)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+		.arch.debugreg[7] = 0x402,
+	};
+	struct kvm_run *run;
+	unsigned int steps;
+	bool breaks = true;
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, plain_guest, bus);
+		run = r.vcpu->run;
+
+		/* First a breakpoint on the kick: it stops before it. */
+		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
+		debug.arch.debugreg[0] = here(bus);
+		debug.arch.debugreg[7] = 0x402;
+		vcpu_guest_debug_set(r.vcpu, &debug);
+		vcpu_run(r.vcpu);
+		if (!w && run->exit_reason != KVM_EXIT_DEBUG) {
+			/* The software CPU does not see a host's breakpoints. */
+			breaks = false;
+			EXPECT_EQ(1, eventfd_take(r.fd));
+		} else if (breaks) {
+			ASSERT_EQ(KVM_EXIT_DEBUG, run->exit_reason);
+			EXPECT_EQ(here(bus), run->debug.arch.pc);
+			EXPECT_EQ(0, eventfd_take(r.fd));
+		} else {
+			EXPECT_EQ(1, eventfd_take(r.fd));
+		}
+
+		/* Then steps, up to the one over it. */
+		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+		debug.arch.debugreg[7] = 0;
+		vcpu_guest_debug_set(r.vcpu, &debug);
+		for (steps = 0; steps < 5000; steps++) {
+			vcpu_run(r.vcpu);
+			if (run->exit_reason != KVM_EXIT_DEBUG)
+				continue;
+			if (run->debug.arch.pc == here(bus))
+				EXPECT_EQ(0, eventfd_take(r.fd));
+			if (run->debug.arch.pc == after(bus))
+				break;
+		}
+		EXPECT_EQ(after(bus), run->debug.arch.pc) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+
+		/* With other breakpoints only, and enabled without any. */
+		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+		vcpu_guest_debug_set(r.vcpu, &debug);
+		to_sync(&r);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		debug.control = 0;
+		vcpu_guest_debug_set(r.vcpu, &debug);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		leave(&r);
+	}
+}
+
+/* The guest's own */
+
+static void on_db(struct ex_regs *regs)
+{
+	uint64_t dr6;
+
+	asm volatile("mov %%dr6, %0" : "=r"(dr6));
+	/* The first one is what counts: TF goes on until it is cleared. */
+	if (!seen_dbs++) {
+		seen_rip = regs->rip;
+		seen_dr6 = dr6;
+	}
+	regs->rflags &= ~BIT(8);
+	/* Past a breakpoint on an instruction */
+	regs->rflags |= BIT(16);
+	asm volatile("mov %0, %%dr6" : : "r"(0ull));
+	asm volatile("mov %0, %%dr7" : : "r"(0x400ull));
+}
+
+static void trap_guest(void)
+{
+	/* The trap comes after the instruction behind popf. */
+	if (READ_ONCE(mode) == PIO)
+		asm volatile("pushf; orl $0x100, (%%rsp); popf\n"
+			     "outb %%al, %%dx\n"
+			     ".globl trap_after_out\ntrap_after_out: nop"
+			     : : "a"(1), "d"(DOOR_PORT) : "memory", "cc");
+	else
+		asm volatile("pushf; orl $0x100, (%%rsp); popf\n"
+			     "movl %%esi, (%%rdi)\n"
+			     ".globl trap_after_store\ntrap_after_store: nop"
+			     : : "S"(1), "D"(DOOR_GPA) : "memory", "cc");
+	GUEST_SYNC(0);
+}
+
+extern char trap_after_out[], trap_after_store[];
+
+TEST(trap_flag_of_the_guest)
+{
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, trap_guest, bus);
+		vm_install_exception_handler(r.vm, DB_VECTOR, on_db);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		EXPECT_EQ(1, get(&r, &seen_dbs));
+		EXPECT_EQ((uint64_t)(bus ? trap_after_out : trap_after_store),
+			  get(&r, &seen_rip)) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(BIT(14), get(&r, &seen_dr6) & BIT(14));
+		leave(&r);
+	}
+}
+
+static void breakpoint_guest(void)
+{
+	asm volatile("mov %0, %%dr0" : : "r"(READ_ONCE(mode) == PIO ?
+					     kick_out : kick_store));
+	asm volatile("mov %0, %%dr7" : : "r"(0x402ull));
+	kick();
+	GUEST_SYNC(0);
+	/* Enabled, but elsewhere */
+	asm volatile("mov %0, %%dr0" : : "r"(0x1234ull));
+	asm volatile("mov %0, %%dr7" : : "r"(0x402ull));
+	kick();
+	GUEST_SYNC(0);
+}
+
+TEST(breakpoint_of_the_guest)
+{
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, breakpoint_guest, bus);
+		vm_install_exception_handler(r.vm, DB_VECTOR, on_db);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		EXPECT_EQ(1, get(&r, &seen_dbs));
+		EXPECT_EQ(here(bus), get(&r, &seen_rip)) TH_LOG("%s", ways[w].name);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		EXPECT_EQ(1, get(&r, &seen_dbs));
+		leave(&r);
+	}
+}
+
+/* Interrupts */
+
+static void on_irq(struct ex_regs *regs)
+{
+	if (!seen_irqs++)
+		seen_rip = regs->rip;
+	x2apic_write_reg(APIC_EOI, 0);
+}
+
+static void on_nmi(struct ex_regs *regs)
+{
+	seen_nmis++;
+}
+
+/* An interrupt is pending, and may be taken when the kick is over. */
+static void shadow_guest(void)
+{
+	x2apic_enable();
+	kick();
+	asm volatile("cli");
+	x2apic_write_reg(APIC_SELF_IPI, IRQ_VECTOR);
+	if (READ_ONCE(mode) == PIO)
+		asm volatile("sti; outb %%al, %%dx\n"
+			     ".globl sti_after_out\nsti_after_out: nop; cli"
+			     : : "a"(1), "d"(DOOR_PORT) : "memory", "cc");
+	else
+		asm volatile("sti; movl %%esi, (%%rdi)\n"
+			     ".globl sti_after_store\nsti_after_store: nop; cli"
+			     : : "S"(1), "D"(DOOR_GPA) : "memory", "cc");
+	GUEST_SYNC(0);
+
+	x2apic_write_reg(APIC_SELF_IPI, IRQ_VECTOR);
+	seen_irqs = 0;
+	if (READ_ONCE(mode) == PIO)
+		asm volatile("mov %%ss, %%ebx; sti; mov %%ebx, %%ss\n"
+			     "outb %%al, %%dx\n"
+			     ".globl ss_after_out\nss_after_out: nop; cli"
+			     : : "a"(1), "d"(DOOR_PORT) : "memory", "cc", "rbx");
+	else
+		asm volatile("mov %%ss, %%ebx; sti; mov %%ebx, %%ss\n"
+			     "movl %%esi, (%%rdi)\n"
+			     ".globl ss_after_store\nss_after_store: nop; cli"
+			     : : "S"(1), "D"(DOOR_GPA) : "memory", "cc", "rbx");
+	GUEST_SYNC(0);
+}
+
+extern char sti_after_out[], sti_after_store[], ss_after_out[], ss_after_store[];
+
+TEST(interrupt_shadows)
+{
+	uint64_t rip[ARRAY_SIZE(ways)][2];
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, shadow_guest, bus);
+		vm_install_exception_handler(r.vm, IRQ_VECTOR, on_irq);
+		to_sync(&r);
+		EXPECT_EQ(2, eventfd_take(r.fd));
+		EXPECT_EQ(1, get(&r, &seen_irqs));
+		EXPECT_EQ((uint64_t)(bus ? sti_after_out : sti_after_store),
+			  get(&r, &seen_rip)) TH_LOG("%s", ways[w].name);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		EXPECT_EQ(1, get(&r, &seen_irqs));
+		/* Processors differ in how long the two shadows are together. */
+		rip[w][!!bus] = get(&r, &seen_rip);
+		EXPECT_EQ(rip[0][!!bus], rip[w][!!bus]);
+		leave(&r);
+	}
+}
+
+static void storm_guest(void)
+{
+	unsigned int i;
+
+	x2apic_enable();
+	GUEST_SYNC(0);
+	asm volatile("sti");
+	for (i = 0; i < KICKS; i++)
+		kick();
+	asm volatile("cli");
+	GUEST_SYNC(1);
+}
+
+struct storm {
+	struct room *r;
+	bool stop;
+	unsigned int sent;
+};
+
+static void *storm(void *arg)
+{
+	struct storm *s = arg;
+	struct kvm_msi irq = {
+		.address_lo = APIC_DEFAULT_GPA,
+		.data = IRQ_VECTOR,
+	};
+	struct kvm_msi nmi = {
+		.address_lo = APIC_DEFAULT_GPA,
+		.data = APIC_DM_NMI,
+	};
+
+	while (!READ_ONCE(s->stop)) {
+		__vm_ioctl(s->r->vm, KVM_SIGNAL_MSI, &irq);
+		__vm_ioctl(s->r->vm, KVM_SIGNAL_MSI, &nmi);
+		s->sent++;
+		usleep(200);
+	}
+	return NULL;
+}
+
+TEST(interrupts_while_kicking)
+{
+	struct storm s;
+	pthread_t thread;
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, storm_guest, bus);
+		vm_install_exception_handler(r.vm, IRQ_VECTOR, on_irq);
+		vm_install_exception_handler(r.vm, NMI_VECTOR, on_nmi);
+		to_sync(&r);
+		s = (struct storm) { .r = &r };
+		ASSERT_EQ(0, pthread_create(&thread, NULL, storm, &s));
+		to_sync(&r);
+		WRITE_ONCE(s.stop, true);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(KICKS, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		EXPECT_LT(0, get(&r, &seen_irqs));
+		EXPECT_LT(0, get(&r, &seen_nmis));
+		leave(&r);
+	}
+}
+
+/* Kicks without end: the host must get its processor back. */
+
+static void endless_guest(void)
+{
+	for (;;)
+		kick();
+}
+
+static void on_signal(int number)
+{
+}
+
+TEST(signals_while_kicking)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct room r;
+
+	sigaction(SIGALRM, &action, NULL);
+	EACH_WAY(w, bus) {
+		enter(&r, endless_guest, bus);
+		ualarm(100000, 0);
+		EXPECT_EQ(-1, __vcpu_run(r.vcpu));
+		EXPECT_EQ(EINTR, errno) TH_LOG("%s", ways[w].name);
+		EXPECT_LT(0, eventfd_take(r.fd));
+		r.vcpu->run->immediate_exit = 1;
+		EXPECT_EQ(-1, __vcpu_run(r.vcpu));
+		EXPECT_EQ(EINTR, errno);
+		r.vcpu->run->immediate_exit = 0;
+		leave(&r);
+	}
+}
+
+/* What is at the address changes. */
+
+static void set_memory(struct kvm_vm *vm, void *mem, bool there)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 50,
+		.guest_phys_addr = DOOR_GPA,
+		.memory_size = there ? getpagesize() : 0,
+		.userspace_addr = (uintptr_t)mem,
+	};
+
+	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+TEST(memory_comes_and_goes)
+{
+	uint32_t *mem = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct room r;
+	unsigned int i;
+
+	for (unsigned int w = 0; w < ARRAY_SIZE(ways) && go(w); w++) {
+		enter(&r, plain_guest, 0);
+		for (i = 1; i <= 5; i++) {
+			var(&r, &guest_value, i);
+			to_sync(&r);
+			EXPECT_EQ(1, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+			EXPECT_EQ(i - 1, mem[0]);
+
+			set_memory(r.vm, mem, true);
+			to_sync(&r);
+			EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+			EXPECT_EQ(i, mem[0]);
+			set_memory(r.vm, mem, false);
+		}
+		leave(&r);
+		mem[0] = 0;
+	}
+}
+
+struct changer {
+	struct room *r;
+	void *mem;
+	bool stop;
+	unsigned int rounds;
+};
+
+static void *change_memory(void *arg)
+{
+	struct changer *c = arg;
+
+	while (!READ_ONCE(c->stop)) {
+		set_memory(c->r->vm, c->mem, true);
+		set_memory(c->r->vm, c->mem, false);
+		c->rounds++;
+	}
+	return NULL;
+}
+
+static void many_guest(void)
+{
+	unsigned int i;
+
+	for (;;) {
+		for (i = 0; i < KICKS; i++)
+			kick();
+		GUEST_SYNC(0);
+	}
+}
+
+TEST(memory_changes_while_kicking)
+{
+	void *mem = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct changer c;
+	pthread_t thread;
+	struct room r;
+
+	for (unsigned int w = 0; w < ARRAY_SIZE(ways) && go(w); w++) {
+		enter(&r, many_guest, 0);
+		c = (struct changer) { .r = &r, .mem = mem };
+		ASSERT_EQ(0, pthread_create(&thread, NULL, change_memory, &c));
+		to_sync(&r);
+		WRITE_ONCE(c.stop, true);
+		pthread_join(thread, NULL);
+		EXPECT_GE(KICKS, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		to_sync(&r);
+		EXPECT_EQ(KICKS, eventfd_take(r.fd));
+		leave(&r);
+	}
+}
+
+static void *change_door(void *arg)
+{
+	struct changer *c = arg;
+
+	while (!READ_ONCE(c->stop)) {
+		uint32_t bus = get(c->r, &mode);
+
+		door_deassign(c->r->vm, c->r->fd, bus ? DOOR_PORT : DOOR_GPA,
+			      bus ? 1 : 4, bus, 0);
+		usleep(100);
+		door_assign(c->r->vm, c->r->fd, bus ? DOOR_PORT : DOOR_GPA,
+			    bus ? 1 : 4, bus, 0);
+		usleep(100);
+		c->rounds++;
+	}
+	return NULL;
+}
+
+TEST(doorbell_changes_while_kicking)
+{
+	struct changer c;
+	pthread_t thread;
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		uint64_t exits = 0;
+		struct ucall uc;
+
+		enter(&r, many_guest, bus);
+		c = (struct changer) { .r = &r };
+		ASSERT_EQ(0, pthread_create(&thread, NULL, change_door, &c));
+		for (;;) {
+			vcpu_run(r.vcpu);
+			if (get_ucall(r.vcpu, &uc) == UCALL_SYNC)
+				break;
+			exits++;
+		}
+		WRITE_ONCE(c.stop, true);
+		pthread_join(thread, NULL);
+		/* Each kick goes one way or the other. */
+		EXPECT_EQ(KICKS, eventfd_take(r.fd) + exits) TH_LOG("%s", ways[w].name);
+		to_sync(&r);
+		EXPECT_EQ(KICKS, eventfd_take(r.fd));
+		leave(&r);
+	}
+}
+
+/* A nested guest */
+
+static uint64_t nested_exits, nested_iopm;
+
+static void l2_guest(void)
+{
+	kick();
+	kick();
+	asm volatile("vmmcall");
+}
+
+static void l1_guest(struct svm_test_data *svm)
+{
+	static unsigned long stack[64];
+
+	generic_svm_setup(svm, l2_guest, &stack[60]);
+	if (READ_ONCE(nested_iopm)) {
+		svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_IOIO_PROT);
+		svm->vmcb->control.iopm_base_pa = nested_iopm;
+	}
+	for (;;) {
+		run_guest(svm->vmcb, svm->vmcb_gpa);
+		if (svm->vmcb->control.exit_code != SVM_EXIT_IOIO)
+			break;
+		nested_exits++;
+		svm->vmcb->save.rip = svm->vmcb->control.exit_info_2;
+	}
+	GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
+	GUEST_SYNC(0);
+}
+
+static void nested_enter(struct room *r, uint32_t bus, bool intercept)
+{
+	vm_vaddr_t svm, iopm;
+
+	enter(r, l1_guest, bus);
+	vcpu_alloc_svm(r->vm, &svm);
+	vcpu_args_set(r->vcpu, 1, svm);
+	/* All ports are the hypervisor's. */
+	iopm = vm_vaddr_alloc(r->vm, 3 * getpagesize(), 0x600000);
+	memset(addr_gva2hva(r->vm, iopm), 0xff, 3 * getpagesize());
+	var(r, &nested_iopm, intercept ? addr_gva2gpa(r->vm, iopm) : 0);
+}
+
+TEST(nested_guest)
+{
+	struct room r;
+
+	if (!kvm_cpu_has(X86_FEATURE_SVM))
+		SKIP(return, "no nested SVM");
+
+	EACH_WAY(w, bus) {
+		/* What its hypervisor does not ask for rings. */
+		nested_enter(&r, bus, false);
+		to_sync(&r);
+		EXPECT_EQ(2, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		leave(&r);
+		if (!bus)
+			continue;
+
+		nested_enter(&r, bus, true);
+		to_sync(&r);
+		EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(2, get(&r, &nested_exits));
+		leave(&r);
+	}
+}
+
+/* Statistics */
+
+static uint64_t stat_of(struct room *r, const char *name)
+{
+	int fd = vcpu_get_stats_fd(r->vcpu);
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *desc;
+	uint64_t value = 0;
+	unsigned int i;
+
+	read_stats_header(fd, &header);
+	desc = read_stats_descriptors(fd, &header);
+	for (i = 0; i < header.num_desc; i++) {
+		struct kvm_stats_desc *d = get_stats_descriptor(desc, i, &header);
+
+		if (!strcmp(d->name, name))
+			read_stat_data(fd, &header, d, &value, 1);
+	}
+	free(desc);
+	close(fd);
+	return value;
+}
+
+TEST(statistics)
+{
+	uint64_t exits[2] = { 0 }, io[2] = { 0 }, before, io_before, d;
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, many_guest, bus);
+		to_sync(&r);
+		before = stat_of(&r, "exits");
+		io_before = stat_of(&r, "io_exits");
+		to_sync(&r);
+		EXPECT_EQ(2 * KICKS, eventfd_take(r.fd));
+		d = stat_of(&r, "io_exits") - io_before;
+		if (!w)
+			io[!!bus] = d;
+		EXPECT_EQ(io[!!bus], d) TH_LOG("%s", ways[w].name);
+		/* Ticks of the host are exits, too. */
+		d = stat_of(&r, "exits") - before;
+		if (!w)
+			exits[!!bus] = d;
+		EXPECT_LE(KICKS, d);
+		EXPECT_GT(exits[!!bus] + KICKS, d);
+		leave(&r);
+	}
+}
+
+/* With a ring of dirty pages */
+
+TEST(dirty_ring)
+{
+	struct kvm_vcpu *vcpu;
+	struct room r;
+
+	if (!kvm_has_cap(KVM_CAP_DIRTY_LOG_RING_ACQ_REL) &&
+	    !kvm_has_cap(KVM_CAP_DIRTY_LOG_RING))
+		SKIP(return, "no dirty ring");
+
+	for (unsigned int w = 0; w < ARRAY_SIZE(ways) && go(w); w++) {
+		struct kvm_dirty_gfn *gfn;
+		unsigned int i;
+
+		r.vm = vm_create(1);
+		vm_enable_dirty_ring(r.vm, 4096 * sizeof(*gfn));
+		vcpu = vm_vcpu_add(r.vm, 0, many_guest);
+		r.vcpu = vcpu;
+		map_doors(r.vm);
+		r.fd = new_eventfd();
+		door_assign(r.vm, r.fd, DOOR_GPA, 4, 0, 0);
+		vm_mem_region_set_flags(r.vm, 0, KVM_MEM_LOG_DIRTY_PAGES);
+		to_sync(&r);
+		EXPECT_EQ(KICKS, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		gfn = vcpu_map_dirty_ring(vcpu);
+		for (i = 0; i < 4096 && gfn[i].flags; i++)
+			EXPECT_NE(DOOR_GPA >> 12, gfn[i].offset);
+		leave(&r);
+	}
+}
+
+TEST_HARNESS_MAIN
