@@ -50,6 +50,7 @@ class Guest:
         self.folder = folder
         self.limit = limit
         self.text = b''
+        self.last = None
         self.qmp_path = os.path.join(folder, 'qmp')
         if os.path.exists(self.qmp_path):
             os.unlink(self.qmp_path)
@@ -90,8 +91,9 @@ class Guest:
                 raise Failed('the guest panicked:\n%s' %
                              self.text[-3000:].decode(errors='replace'))
             if line.left() <= 0:
-                raise Failed('the guest said nothing more for %d s:\n%s' %
-                             (self.limit, self.text[-2000:].decode(errors='replace')))
+                raise Failed('the guest said nothing more for %d s after %s:\n%s' %
+                             (self.limit, self.last or 'power on',
+                              self.text[-2000:].decode(errors='replace')))
             if tracer:
                 tracer.collect(0.05)
             if select.select([self.p.stdout], [], [], 0 if tracer else 1)[0]:
@@ -106,6 +108,7 @@ class Guest:
         self.wait_for('@@ready')
 
     def send(self, command):
+        self.last = command
         self.p.stdin.write(command.encode() + b'\n')
         self.p.stdin.flush()
 
