@@ -32,6 +32,11 @@ test:
 test-long:
 	@tools/test/run --long $(ONLY)
 
+#: make test-clients QEMU, vhost and thousands of irqfds on our KVM, all of it
+.PHONY: test-clients
+test-clients:
+	@tools/test/run clients-tool clients-all clients-cost-all
+
 #: make vm CMD='...' run a command in a VM with KVM in it, with this machine's
 #:                   files (read-only, but for /tmp)
 #:                   KVM=ours|stock|none KERNEL=debian|debug SMP=n MEM=MiB
