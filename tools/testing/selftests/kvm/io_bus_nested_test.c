@@ -8,7 +8,6 @@
 #include <pthread.h>
 
 #include "eventfd_util.h"
-#include "kvm_test_harness.h"
 
 enum taker {
 	USER,
@@ -391,7 +390,7 @@ static void one_layout(struct __test_metadata *_metadata, struct _test_data_bus 
 		EXPECT_WHO(USER, bus, at + off, 4, off);
 }
 
-TEST_F_TIMEOUT(bus, any_layout, 60)
+TEST_F_TIMEOUT(bus, any_layout, LONG_TIMEOUT)
 {
 	unsigned int seed = 20091130;
 	uint32_t bus;
@@ -567,7 +566,7 @@ TEST_F(bus, ring_full)
 }
 
 /* A thousand devices on a bus; doorbells do not count. */
-TEST_F_TIMEOUT(bus, device_limit, 60)
+TEST_F_TIMEOUT(bus, device_limit, LONG_TIMEOUT)
 {
 	struct kvm_vm *vm = vm_create_barebones();
 	uint32_t bus;
@@ -595,7 +594,7 @@ TEST_F_TIMEOUT(bus, device_limit, 60)
 }
 
 /* Where no device fits any more a doorbell does. */
-TEST_F_TIMEOUT(bus, doorbells_on_full_bus, 60)
+TEST_F_TIMEOUT(bus, doorbells_on_full_bus, LONG_TIMEOUT)
 {
 	struct kvm_vm *vm = vm_create_barebones();
 	int i, refused = 0;
@@ -610,7 +609,7 @@ TEST_F_TIMEOUT(bus, doorbells_on_full_bus, 60)
 }
 
 /* With a full bus around them, those that are left are as they were. */
-TEST_F_TIMEOUT(bus, unregister_leaves_the_others, 60)
+TEST_F_TIMEOUT(bus, unregister_leaves_the_others, LONG_TIMEOUT)
 {
 	const int nr = 256;
 	bool there[256];

@@ -18,7 +18,6 @@
 #ifdef __x86_64__
 #include "irqfd_util.h"
 #endif
-#include "kvm_test_harness.h"
 
 #define NR_DOORS	80
 #define FIRST(i)	(DOOR_GPA + (i) * 8)
@@ -214,17 +213,17 @@ static void assign_fails(struct __test_metadata *_metadata, struct _test_data_fa
 	EXPECT_FALSE(rung(self, FIRST(0), len ?: 4, 0));
 }
 
-TEST_F_TIMEOUT(faults, assign_by_address, 120)
+TEST_F_TIMEOUT(faults, assign_by_address, LONG_TIMEOUT)
 {
 	assign_fails(_metadata, self, false, 4);
 }
 
-TEST_F_TIMEOUT(faults, assign_by_data, 120)
+TEST_F_TIMEOUT(faults, assign_by_data, LONG_TIMEOUT)
 {
 	assign_fails(_metadata, self, true, 4);
 }
 
-TEST_F_TIMEOUT(faults, assign_any_length, 120)
+TEST_F_TIMEOUT(faults, assign_any_length, LONG_TIMEOUT)
 {
 	assign_fails(_metadata, self, false, 0);
 }
@@ -261,17 +260,17 @@ static void deassign_all(struct __test_metadata *_metadata, struct _test_data_fa
 	EXPECT_TRUE(rung(self, FIRST(0), 4, 0));
 }
 
-TEST_F_TIMEOUT(faults, deassign_by_address, 120)
+TEST_F_TIMEOUT(faults, deassign_by_address, LONG_TIMEOUT)
 {
 	deassign_all(_metadata, self, false);
 }
 
-TEST_F_TIMEOUT(faults, deassign_by_data, 120)
+TEST_F_TIMEOUT(faults, deassign_by_data, LONG_TIMEOUT)
 {
 	deassign_all(_metadata, self, true);
 }
 
-TEST_F_TIMEOUT(faults, zone_register, 120)
+TEST_F_TIMEOUT(faults, zone_register, LONG_TIMEOUT)
 {
 	int i, j, n, failed = 0;
 
@@ -297,7 +296,7 @@ TEST_F_TIMEOUT(faults, zone_register, 120)
 }
 
 /* The other devices of the bus stay when one goes with no memory to do it. */
-TEST_F_TIMEOUT(faults, zone_unregister, 120)
+TEST_F_TIMEOUT(faults, zone_unregister, LONG_TIMEOUT)
 {
 	bool there[40];
 	int i, j;
@@ -508,7 +507,7 @@ FIXTURE_TEARDOWN(cgroup)
  * Nothing here may touch memory it has not touched before, as a page fault has
  * no errno to return.
  */
-TEST_F_TIMEOUT(cgroup, limit, 90)
+TEST_F_TIMEOUT(cgroup, limit, LONG_TIMEOUT)
 {
 	const int most = 40000, tried = 100;
 	int i, nr = -1, ret = 0, refused = 0, odd = 0, back = 0;

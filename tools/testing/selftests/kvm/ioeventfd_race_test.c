@@ -13,7 +13,6 @@
 #include <linux/userfaultfd.h>
 
 #include "eventfd_util.h"
-#include "kvm_test_harness.h"
 
 #define NR_VCPUS	3
 #define RUN_NS		1500000000ull
@@ -183,7 +182,7 @@ static void stop(struct runner *r)
 static void let_kick(struct runner *r, int n)
 {
 	uint64_t from = READ_ONCE(r->share->kicks);
-	uint64_t end = now_ns() + 10 * NSEC_PER_SEC;
+	uint64_t end = now_ns() + SURELY_NS;
 
 	while (READ_ONCE(r->share->kicks) - from < n) {
 		TEST_ASSERT(now_ns() < end, "the guest does not get on");
@@ -199,7 +198,7 @@ TEST_F(race, none_lost_none_twice)
 
 	for (i = 0; i < NR_VCPUS; i++)
 		start(&self->run[i]);
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 3 || now_ns() < end; rounds++) {
 		door_assign(self->vm, self->fd[0], self->at, 4, self->bus, 0);
 		let_kick(&self->run[rounds % NR_VCPUS], 1 + rounds % 5);
 		door_deassign(self->vm, self->fd[0], self->at, 4, self->bus, 0);
@@ -216,7 +215,6 @@ TEST_F(race, none_lost_none_twice)
 		TH_LOG("%lu kicks, %lu exits, %lu rings in %d rounds", kicks, exits, rings, rounds);
 	EXPECT_LT(0, rings);
 	EXPECT_LT(0, exits);
-	EXPECT_LT(1, rounds);
 }
 
 /* Once deassign has returned the eventfd stays silent. */
@@ -227,7 +225,7 @@ TEST_F(race, silent_after_deassign)
 
 	for (i = 0; i < NR_VCPUS; i++)
 		start(&self->run[i]);
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 3 || now_ns() < end; rounds++) {
 		uint32_t len = rounds % 2 ? 4 : 0;
 
 		door_assign(self->vm, self->fd[0], self->at, len, self->bus, 0);
@@ -241,7 +239,6 @@ TEST_F(race, silent_after_deassign)
 	for (i = 0; i < NR_VCPUS; i++)
 		stop(&self->run[i]);
 	EXPECT_EQ(0, late);
-	EXPECT_LT(1, rounds);
 }
 
 /*
@@ -258,7 +255,7 @@ TEST_F(race, neighbours_stay)
 		door_assign(self->vm, self->fd[i], self->at, 4, self->bus | DM, i);
 	for (i = 0; i < NR_VCPUS; i++)
 		start(&self->run[i]);
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 3 || now_ns() < end; rounds++) {
 		for (i = 0; i < 24; i++)
 			door_assign(self->vm, self->fd[last], self->at, 4, self->bus | DM,
 				    last + (i * 7 + rounds) % 24);
@@ -276,7 +273,6 @@ TEST_F(race, neighbours_stay)
 		if (i != last)
 			EXPECT_EQ(0, self->run[i].exits) TH_LOG("vCPU %d", i);
 	}
-	EXPECT_LT(1, rounds);
 }
 
 struct churn {
@@ -400,7 +396,7 @@ TEST_F(race, told_and_seen)
 		start(&self->run[i]);
 	}
 	end = now_ns() + RUN_NS;
-	for (round = 1; now_ns() < end; round++) {
+	for (round = 1; round < 6 || now_ns() < end; round++) {
 		struct runner *r = &self->run[round % NR_VCPUS];
 		uint64_t exits = READ_ONCE(r->exits);
 		bool there = round % 2;
@@ -411,7 +407,7 @@ TEST_F(race, told_and_seen)
 			door_deassign(self->vm, self->fd[0], self->at, 4, self->bus, 0);
 		WRITE_ONCE(r->share->turn, round);
 		while (READ_ONCE(r->share->turned) != round) {
-			ASSERT_LT(now_ns(), end + 10 * NSEC_PER_SEC);
+			ASSERT_LT(now_ns(), end + SURELY_NS);
 			sched_yield();
 		}
 		ASSERT_EQ(there, eventfd_take(self->fd[0])) TH_LOG("round %d", round);
@@ -419,7 +415,6 @@ TEST_F(race, told_and_seen)
 	}
 	for (i = 0; i < NR_VCPUS; i++)
 		stop(&self->run[i]);
-	EXPECT_LT(2, round);
 }
 
 /*
@@ -455,7 +450,8 @@ static void trap_wait(struct trap *t)
 	struct pollfd p = { .fd = t->uffd, .events = POLLIN };
 	struct uffd_msg msg;
 
-	TEST_ASSERT(poll(&p, 1, 10000) == 1 && read(t->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+	TEST_ASSERT(poll(&p, 1, SURELY_MS) == 1 &&
+		    read(t->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
 		    msg.event == UFFD_EVENT_PAGEFAULT, "the vCPU is not where it should be");
 }
 
@@ -492,14 +488,14 @@ static void *make_call(void *arg)
 	return NULL;
 }
 
-/* Does it return while the trap is shut? Two seconds are for ever here. */
+/* Does it return while the trap is shut?  Five seconds are for ever here. */
 static bool returns(struct call *c)
 {
 	int i;
 
 	c->returned = false;
 	TEST_ASSERT(!pthread_create(&c->thread, NULL, make_call, c), "pthread_create");
-	for (i = 0; i < 2000 && !READ_ONCE(c->returned); i++)
+	for (i = 0; i < 5000 && !READ_ONCE(c->returned); i++)
 		usleep(1000);
 	return READ_ONCE(c->returned);
 }

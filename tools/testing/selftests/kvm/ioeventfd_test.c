@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 
 #include "eventfd_util.h"
-#include "kvm_test_harness.h"
 
 static_assert(KVM_CAP_IRQFD == 32, "KVM_CAP_IRQFD");
 static_assert(KVM_CAP_IOEVENTFD == 36, "KVM_CAP_IOEVENTFD");
@@ -731,7 +730,7 @@ TEST_F(guest, overlapping_doorbells)
 }
 
 /* No limit but memory: half of them told apart by address, half by data. */
-TEST_F_TIMEOUT(guest, ten_thousand, 60)
+TEST_F_TIMEOUT(guest, ten_thousand, LONG_TIMEOUT)
 {
 	static const int probe[] = { 0, 1, 2, 2499, 2500, 4998, 4999 };
 	const uint64_t at = DOOR_GPA + 0x2000;
@@ -876,7 +875,7 @@ static void split_store(struct __test_metadata *_metadata, struct _test_data_gue
 	door_deassign(self->vm, self->fd[0], edge, len, dm ? DM : 0, match);
 }
 
-TEST_F_TIMEOUT(guest, store_over_page_boundary, 60)
+TEST_F_TIMEOUT(guest, store_over_page_boundary, LONG_TIMEOUT)
 {
 	int size, cut, i;
 

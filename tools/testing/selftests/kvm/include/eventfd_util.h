@@ -19,6 +19,7 @@
 
 #include <linux/sizes.h>
 
+#include "kvm_test_harness.h"
 #include "kvm_util.h"
 #include "processor.h"
 #include "test_util.h"
@@ -28,6 +29,19 @@
 #define PIO	KVM_IOEVENTFD_FLAG_PIO
 #define CCW	KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY
 #define DEASSIGN	KVM_IOEVENTFD_FLAG_DEASSIGN
+
+/*
+ * A case that hangs is ended; one on an emulated machine, with all of the
+ * kernel's checkers on and other work beside it, takes a hundred times as long
+ * as usual and is not.
+ */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	150
+#define LONG_TIMEOUT		400
+
+/* For what should happen at once, but must happen. */
+#define SURELY_NS		(60 * NSEC_PER_SEC)
+#define SURELY_MS		60000
 
 /* No memory, no device of the in-kernel irqchip, no ucall lives here. */
 #define DOOR_GPA	0xc0000000ull

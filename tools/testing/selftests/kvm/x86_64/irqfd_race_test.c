@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 
 #include "irqfd_util.h"
-#include "kvm_test_harness.h"
 
 #define IRQFD_DEASSIGN	KVM_IRQFD_FLAG_DEASSIGN
 #define EDGE_PIN	11
@@ -60,7 +59,7 @@ static void stop_ringers(struct ringer *r)
 /* Waits until each of them has rung again. */
 static void let_ring(struct ringer *r)
 {
-	uint64_t end = now_ns() + 10 * NSEC_PER_SEC;
+	uint64_t end = now_ns() + SURELY_NS;
 	int i;
 
 	for (i = 0; i < NR_RINGERS; i++) {
@@ -152,7 +151,7 @@ TEST_F(race, silent_after_deassign)
 	int rounds = 0, late = 0, came = 0;
 	uint64_t end;
 
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 4 || now_ns() < end; rounds++) {
 		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, 0, 0));
 		if (rounds % 3)
 			let_ring(self->ringer);
@@ -166,7 +165,6 @@ TEST_F(race, silent_after_deassign)
 	}
 	EXPECT_EQ(0, late) TH_LOG("%d of %d rounds", late, rounds);
 	EXPECT_LT(0, came);
-	EXPECT_LT(2, rounds);
 }
 
 /* Nothing by the old route once the new one is set, and nothing by none. */
@@ -178,7 +176,7 @@ TEST_F(race, silent_after_reroute)
 	if (variant->pin)
 		SKIP(return, "the pin's vector is the I/O APIC's business");
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, 0, 0));
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 4 || now_ns() < end; rounds++) {
 		uint8_t was = rounds % 2 ? VEC_B : VEC_A;
 		uint8_t now = rounds % 2 ? VEC_A : VEC_B;
 
@@ -191,7 +189,6 @@ TEST_F(race, silent_after_reroute)
 	}
 	EXPECT_EQ(0, late) TH_LOG("%d of %d rounds", late, rounds);
 	EXPECT_EQ(0, missing) TH_LOG("%d of %d rounds", missing, rounds);
-	EXPECT_LT(2, rounds);
 	route_nothing(self->vm);
 	quiet_take(&self->q, VEC_A);
 	quiet_take(&self->q, VEC_B);
@@ -232,7 +229,7 @@ TEST_F(race, deassign_and_reroute)
 	if (variant->pin)
 		SKIP(return, "the pin's vector is the I/O APIC's business");
 	ASSERT_EQ(0, pthread_create(&r.thread, NULL, router, &r));
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 4 || now_ns() < end; rounds++) {
 		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, 0, 0));
 		let_ring(self->ringer);
 		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, IRQFD_DEASSIGN, 0));
@@ -243,7 +240,6 @@ TEST_F(race, deassign_and_reroute)
 	}
 	WRITE_ONCE(r.stop, true);
 	pthread_join(r.thread, NULL);
-	EXPECT_LT(2, rounds);
 }
 
 /* The last fd is closed while others write to the eventfd. */
@@ -252,7 +248,7 @@ TEST_F(race, close_while_signalled)
 	int rounds = 0, at = self->fd;
 	uint64_t end;
 
-	for (end = now_ns() + RUN_NS; now_ns() < end; rounds++) {
+	for (end = now_ns() + RUN_NS; rounds < 4 || now_ns() < end; rounds++) {
 		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, 0, 0));
 		if (rounds % 4)
 			let_ring(self->ringer);
@@ -268,7 +264,6 @@ TEST_F(race, close_while_signalled)
 		}
 	}
 	EXPECT_EQ(-1, stray_vector(&self->q, VEC_A, VEC_A));
-	EXPECT_LT(2, rounds);
 	/* All of them are gone. */
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, 0, 0));
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, IRQFD_DEASSIGN, 0));
@@ -396,9 +391,11 @@ TEST(rivals_in_two_vms)
 }
 
 /* One VM goes, with a lot to do; another one has a single irqfd to deassign. */
+#define NR_LEAVING	1500
+
 struct leaver {
 	pthread_t thread;
-	struct quiet_vm *q;
+	struct quiet_vm q;
 	uint64_t from, to;
 	bool gone;
 };
@@ -408,53 +405,58 @@ static void *leaver(void *arg)
 	struct leaver *l = arg;
 
 	WRITE_ONCE(l->from, now_ns());
-	quiet_vm_free(l->q);
+	quiet_vm_free(&l->q);
 	l->to = now_ns();
 	WRITE_ONCE(l->gone, true);
 	return NULL;
 }
 
-TEST_F_TIMEOUT(race, no_wait_for_other_vm, 60)
+/* The longest deassign while the other VM goes, in percent of what that takes. */
+static int longest_wait(struct __test_metadata *_metadata, struct quiet_vm *q,
+			int fd, int *fds)
 {
-	struct rlimit lim = { 4096, 4096 };
-	const int nr = 1500;
+	struct leaver l = { .q = quiet_vm_create(false) };
 	uint64_t longest = 0, took;
-	struct quiet_vm other;
-	struct leaver l = { .q = &other };
-	int fds[1500], fd = new_eventfd(), i, n;
+	int i, n;
 
-	if (variant->split || variant->pin)
-		SKIP(return, "once is enough");
-	stop_ringers(self->ringer);
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &lim));
-	other = quiet_vm_create(false);
-	for (i = 0; i < nr; i++) {
-		fds[i] = new_eventfd();
-		ASSERT_EQ(0, irqfd_ioctl(other.vm, fds[i], MSI_GSI, 0, 0));
-	}
-	ASSERT_EQ(0, irqfd_ioctl(self->vm, fd, self->gsi, 0, 0));
-	ASSERT_EQ(0, pthread_create(&l.thread, NULL, leaver, &l));
+	for (i = 0; i < NR_LEAVING; i++)
+		TEST_ASSERT(!irqfd_ioctl(l.q.vm, fds[i], MSI_GSI, 0, 0), "irqfd %d", i);
+	TEST_ASSERT(!irqfd_ioctl(q->vm, fd, MSI_GSI, 0, 0), "irqfd");
+	TEST_ASSERT(!pthread_create(&l.thread, NULL, leaver, &l), "pthread_create");
 	while (!READ_ONCE(l.from))
 		sched_yield();
 	for (n = 0; !READ_ONCE(l.gone) || !n; n++) {
 		uint64_t from = now_ns();
 
-		ASSERT_EQ(0, irqfd_ioctl(self->vm, fd, self->gsi, IRQFD_DEASSIGN, 0));
+		TEST_ASSERT(!irqfd_ioctl(q->vm, fd, MSI_GSI, IRQFD_DEASSIGN, 0), "deassign");
 		took = now_ns() - from;
 		if (took > longest)
 			longest = took;
-		ASSERT_EQ(0, irqfd_ioctl(self->vm, fd, self->gsi, 0, 0));
+		TEST_ASSERT(!irqfd_ioctl(q->vm, fd, MSI_GSI, 0, 0), "irqfd");
 	}
+	TEST_ASSERT(!irqfd_ioctl(q->vm, fd, MSI_GSI, IRQFD_DEASSIGN, 0), "deassign");
 	pthread_join(l.thread, NULL);
 	took = l.to - l.from;
 	TH_LOG("the other VM took %lu us to go, %d deassigns the while, the longest %lu us",
 	       took / 1000, n, longest / 1000);
-	/* Less than half of that, or too short to matter. */
-	EXPECT_TRUE(longest < took / 2 || longest < 100000000ull);
-	for (i = 0; i < nr; i++)
-		close(fds[i]);
-	close(fd);
-	start_ringers(self->ringer, &self->fd);
+	return longest * 100 / took;
+}
+
+TEST(no_wait_for_other_vm)
+{
+	struct rlimit lim = { 4096, 4096 };
+	struct quiet_vm q = quiet_vm_create(false);
+	int fds[NR_LEAVING], fd, i, percent = 100;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &lim));
+	fd = new_eventfd();
+	for (i = 0; i < NR_LEAVING; i++)
+		fds[i] = new_eventfd();
+	/* It may have been the scheduler that let a deassign wait, but not always. */
+	for (i = 0; i < 5 && percent >= 50; i++)
+		percent = longest_wait(_metadata, &q, fd, fds);
+	EXPECT_GT(50, percent);
+	quiet_vm_free(&q);
 }
 
 TEST_HARNESS_MAIN

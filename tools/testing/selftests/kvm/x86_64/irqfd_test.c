@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 
 #include "irqfd_util.h"
-#include "kvm_test_harness.h"
 
 static_assert(sizeof(struct kvm_irqfd) == 32, "struct kvm_irqfd");
 static_assert(_IOW(0xAE, 0x76, struct kvm_irqfd) == KVM_IRQFD, "KVM_IRQFD");
@@ -438,7 +437,7 @@ FIXTURE_TEARDOWN(count)
 /* Runs the guest until it had @n interrupts, and on to see no more come. */
 static uint32_t irqs_after(struct kvm_vcpu *vcpu, uint8_t vector, uint32_t n)
 {
-	uint64_t end = now_ns() + 2000000000ull;
+	uint64_t end = now_ns() + SURELY_NS;
 	struct io_log log;
 	int i;
 

@@ -19,18 +19,6 @@ struct quiet_vm {
 	int vcpu;
 };
 
-static inline bool poll_until(bool (*done)(void *), void *arg, int ms)
-{
-	uint64_t end = now_ns() + ms * 1000000ull;
-
-	while (!done(arg)) {
-		if (now_ns() > end)
-			return false;
-		usleep(200);
-	}
-	return true;
-}
-
 /* Room for @nr entries. */
 static inline struct kvm_irq_routing *new_routing(int nr)
 {
@@ -147,14 +135,14 @@ static inline bool quiet_take(struct quiet_vm *q, uint8_t vector)
 /* An interrupt may come by way of a work item. */
 static inline bool quiet_wait(struct quiet_vm *q, uint8_t vector)
 {
-	int i;
+	uint64_t end = now_ns() + SURELY_NS;
 
-	for (i = 0; i < 5000; i++) {
-		if (quiet_take(q, vector))
-			return true;
+	while (!quiet_take(q, vector)) {
+		if (now_ns() > end)
+			return false;
 		usleep(200);
 	}
-	return false;
+	return true;
 }
 
 /* Long enough for a work item that should not be there. */
