@@ -35,7 +35,7 @@ test-long:
 #: make test-clients QEMU, vhost and thousands of irqfds on our KVM, all of it
 .PHONY: test-clients
 test-clients:
-	@tools/test/run clients-tool clients-all clients-cost-all
+	@tools/test/run clients-tool clients-all clients-cost-all clients-powernv8
 
 #: make vm CMD='...' run a command in a VM with KVM in it, with this machine's
 #:                   files (read-only, but for /tmp)
