@@ -10,18 +10,33 @@
 
 #define writer_deref(p) rcu_dereference_protected(p, 1)
 
+static unsigned int first_step(unsigned int nr)
+{
+	return nr > 1 ? 1U << (order_base_2(nr) - 1) : 0;
+}
+
 static struct kvm_io_index_block *block_alloc(void)
 {
 	struct kvm_io_index_block *block;
+	unsigned int i;
 
 	block = kmalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
-	if (block) {
-		seqcount_init(&block->seq);
-		block->nr = 0;
-		/* A search looks at it before it looks whether it is there. */
-		block->key[0] = 0;
-	}
+	if (!block)
+		return NULL;
+	seqcount_init(&block->seq);
+	block->nr = 0;
+	block->half = 0;
+	for (i = 0; i < KVM_IO_INDEX_KEYS; i++)
+		block->key[i] = KVM_IO_INDEX_PAD;
+	for (i = 0; i < KVM_IO_INDEX_BLOCK; i++)
+		RCU_INIT_POINTER(block->val[i], NULL);
 	return block;
+}
+
+static void block_set_nr(struct kvm_io_index_block *block, unsigned int nr)
+{
+	WRITE_ONCE(block->nr, nr);
+	WRITE_ONCE(block->half, first_step(nr));
 }
 
 static void block_set(struct kvm_io_index_block *block, unsigned int pos,
@@ -50,7 +65,7 @@ static void block_insert(struct kvm_io_index_block *block, unsigned int pos,
 	for (i = block->nr; i > pos; i--)
 		block_copy_entry(block, i, block, i - 1);
 	block_set(block, pos, key, val);
-	WRITE_ONCE(block->nr, block->nr + 1);
+	block_set_nr(block, block->nr + 1);
 	write_seqcount_end(&block->seq);
 	local_irq_restore(flags);
 }
@@ -65,7 +80,8 @@ static void block_remove(struct kvm_io_index_block *block, unsigned int pos)
 	write_seqcount_begin(&block->seq);
 	for (i = pos + 1; i < block->nr; i++)
 		block_copy_entry(block, i - 1, block, i);
-	WRITE_ONCE(block->nr, block->nr - 1);
+	block_set(block, block->nr - 1, KVM_IO_INDEX_PAD, NULL);
+	block_set_nr(block, block->nr - 1);
 	write_seqcount_end(&block->seq);
 	local_irq_restore(flags);
 }
@@ -77,17 +93,22 @@ static void block_append(struct kvm_io_index_block *block,
 {
 	for (; from < to; from++)
 		block_copy_entry(block, block->nr++, old, from);
+	block_set_nr(block, block->nr);
 }
 
+/* A root with room for @nr blocks. */
 static struct kvm_io_index_root *root_alloc(unsigned int nr)
 {
 	struct kvm_io_index_root *root;
+	size_t room = 1UL << order_base_2(nr);
 
 	/* As large as userspace makes it: beyond reason is no reason to warn. */
-	root = kvmalloc(struct_size(root, ent, nr),
+	root = kvmalloc(struct_size(root, first, 2 * room),
 			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (root)
+	if (root) {
 		root->nr = 0;
+		root->block = (void *)&root->first[room];
+	}
 	return root;
 }
 
@@ -95,9 +116,21 @@ static void root_push(struct kvm_io_index_root *root, u64 first,
 		      struct kvm_io_index_block *block)
 {
 	/* The first block begins where addresses begin. */
-	root->ent[root->nr].first = root->nr ? first : 0;
-	root->ent[root->nr].block = block;
+	root->first[root->nr] = root->nr ? first : 0;
+	root->block[root->nr] = block;
 	root->nr++;
+}
+
+/* Fills a root up after the last root_push(). */
+static void root_finish(struct kvm_io_index_root *root)
+{
+	unsigned int i;
+
+	root->half = first_step(root->nr);
+	for (i = root->nr; i < 2 * root->half; i++) {
+		root->first[i] = KVM_IO_INDEX_PAD;
+		root->block[i] = root->block[root->nr - 1];
+	}
 }
 
 static int insert_first(struct kvm_io_index *index, u64 key, void *val)
@@ -111,8 +144,9 @@ static int insert_first(struct kvm_io_index *index, u64 key, void *val)
 		return -ENOMEM;
 	}
 	block_set(block, 0, key, val);
-	block->nr = 1;
+	block_set_nr(block, 1);
 	root_push(root, key, block);
+	root_finish(root);
 	rcu_assign_pointer(index->root, root);
 	return 0;
 }
@@ -125,7 +159,7 @@ static int insert_first(struct kvm_io_index *index, u64 key, void *val)
 static int split(struct kvm_io_index *index, unsigned int at, bool behind)
 {
 	struct kvm_io_index_root *old_root = writer_deref(index->root);
-	struct kvm_io_index_block *old = old_root->ent[at].block;
+	struct kvm_io_index_block *old = old_root->block[at];
 	struct kvm_io_index_block *low = NULL, *high;
 	struct kvm_io_index_root *root;
 	unsigned int i, mid = old->nr / 2;
@@ -147,21 +181,22 @@ static int split(struct kvm_io_index *index, unsigned int at, bool behind)
 	}
 
 	for (i = 0; i < old_root->nr; i++) {
-		struct kvm_io_index_entry *ent = &old_root->ent[i];
+		struct kvm_io_index_block *block = old_root->block[i];
 
 		if (i == at) {
-			root_push(root, ent->first, low ?: old);
+			root_push(root, old_root->first[i], low ?: old);
 			root_push(root, behind ? old->key[old->nr - 1] + 1 :
 						 high->key[0], high);
-		} else if (ent->block->nr) {
-			root_push(root, ent->first, ent->block);
+		} else if (block->nr) {
+			root_push(root, old_root->first[i], block);
 		}
 	}
+	root_finish(root);
 	rcu_assign_pointer(index->root, root);
 
 	/* Only now that no new reader can get at them through the root. */
 	for (i = 0; i < old_root->nr; i++) {
-		struct kvm_io_index_block *block = old_root->ent[i].block;
+		struct kvm_io_index_block *block = old_root->block[i];
 
 		if (i == at ? !behind : !block->nr)
 			kfree_rcu(block, rcu);
@@ -177,9 +212,12 @@ static struct kvm_io_index_block *locate(const struct kvm_io_index_root *root,
 {
 	struct kvm_io_index_block *block;
 
-	*at = kvm_io_index_root_search(root, key) - root->ent;
-	block = root->ent[*at].block;
-	*pos = kvm_io_index_block_search(block, block->nr, key) - block->key;
+	*at = kvm_io_index_search(root->first, root->half, key) - root->first;
+	/* Not in the padding. */
+	*at = min(*at, root->nr - 1);
+	block = root->block[*at];
+	*pos = kvm_io_index_search(block->key, block->half, key) - block->key;
+	*pos = block->nr ? min(*pos, block->nr - 1U) : 0;
 	/* From the last one below @key to where @key belongs. */
 	if (*pos < block->nr && block->key[*pos] < key)
 		++*pos;
@@ -279,7 +317,7 @@ void *kvm_io_index_remove(struct kvm_io_index *index, u64 key)
 	if (!--index->nr) {
 		RCU_INIT_POINTER(index->root, NULL);
 		for (at = 0; at < root->nr; at++) {
-			block = root->ent[at].block;
+			block = root->block[at];
 			kfree_rcu(block, rcu);
 		}
 		kvfree_rcu(root, rcu);
@@ -307,7 +345,7 @@ void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
 	for (block = locate(root, *key, &at, &pos); pos == block->nr; pos = 0) {
 		if (++at == root->nr)
 			return NULL;
-		block = root->ent[at].block;
+		block = root->block[at];
 	}
 	*key = block->key[pos];
 	return writer_deref(block->val[pos]);

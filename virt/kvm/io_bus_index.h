@@ -16,9 +16,12 @@
  *	                             '-> block  key[] 0x80 0x88 0x8c ...
  *	                                        val[]   o    o    o
  *
- * A block holds up to KVM_IO_INDEX_BLOCK addresses. root->ent[i].first is a
- * lower bound for block i's addresses and greater than all of block i - 1's; the
- * first one counts as 0.
+ * A block holds up to KVM_IO_INDEX_BLOCK addresses. root->first[i] is a lower
+ * bound for block i's addresses and greater than all of block i - 1's; the first
+ * one counts as 0. Both arrays are padded to a power of two with the greatest
+ * address there is, and a root's with its last block, so that a search is a
+ * fixed number of steps of the same form. A search that ends in the padding
+ * looks for just that address.
  *
  * Who writes: one writer at a time, under the caller's lock.
  * Who reads: anybody in an RCU read-side critical section, interrupts on or
@@ -48,60 +51,46 @@
 
 #include "io_bus_internal.h"
 
-/* As many as fill a 1 KiB slab object on 64-bit. */
-#define KVM_IO_INDEX_BLOCK	62
+/* As many as fill a 1 KiB slab object on 64-bit, and room to search in. */
+#define KVM_IO_INDEX_BLOCK	60
+#define KVM_IO_INDEX_KEYS	64
+
+/* What no address is above: fills what is not in use. */
+#define KVM_IO_INDEX_PAD	((u64)~0ULL)
 
 struct kvm_io_index_block {
 	seqcount_t seq;
-	unsigned int nr;
-	u64 key[KVM_IO_INDEX_BLOCK];
+	u16 nr;
+	/* The first step of a search: half of nr, rounded up to a power of 2. */
+	u16 half;
+	u64 key[KVM_IO_INDEX_KEYS];
 	void __rcu *val[KVM_IO_INDEX_BLOCK];
 	struct rcu_head rcu;
-};
-
-struct kvm_io_index_entry {
-	u64 first;
-	struct kvm_io_index_block *block;
 };
 
 struct kvm_io_index_root {
 	struct rcu_head rcu;
 	unsigned int nr;
-	struct kvm_io_index_entry ent[];
+	/* As in a block; there are 2 * half of each, or 1. */
+	unsigned int half;
+	struct kvm_io_index_block **block;
+	u64 first[];
 };
 
-/* The root entry whose block may hold @key: the last that is not above it. */
-static __always_inline const struct kvm_io_index_entry *
-kvm_io_index_root_search(const struct kvm_io_index_root *root, u64 key)
+/*
+ * The last of the sorted @key that is not above @addr; the first if all of them
+ * are. There are 2 * @half keys, or 1. The loop has no branch but its own.
+ */
+static __always_inline const u64 *kvm_io_index_search(const u64 *key,
+						      unsigned long half,
+						      u64 addr)
 {
-	const struct kvm_io_index_entry *ent = root->ent;
-	unsigned int n = root->nr;
+	for (; half; half >>= 1) {
+		const u64 *k = key + half;
 
-	while (n > 1) {
-		unsigned int half = n / 2;
-
-		if (ent[half].first <= key)
-			ent += half;
-		n -= half;
+		key = *k <= addr ? k : key;
 	}
-	return ent;
-}
-
-/* The last of @nr keys that is not above @key; the first if all of them are. */
-static __always_inline const u64 *
-kvm_io_index_block_search(const struct kvm_io_index_block *block,
-			  unsigned int nr, u64 key)
-{
-	const u64 *k = block->key;
-
-	while (nr > 1) {
-		unsigned int half = nr / 2;
-
-		if (READ_ONCE(k[half]) <= key)
-			k += half;
-		nr -= half;
-	}
-	return k;
+	return key;
 }
 
 /**
@@ -117,29 +106,36 @@ static __always_inline void *kvm_io_index_find(const struct kvm_io_index *index,
 {
 	const struct kvm_io_index_root *root = rcu_dereference(index->root);
 	const struct kvm_io_index_block *block;
-	unsigned int nr, seq;
+	unsigned int seq, pos;
 	const u64 *k;
 	void *val;
 
 	if (!root)
 		return NULL;
-	block = kvm_io_index_root_search(root, key)->block;
-
+	k = kvm_io_index_search(root->first, root->half, key);
+	block = root->block[k - root->first];
 again:
 	/*
 	 * Pairs with the write sections in io_bus_index.c. Searching once more
 	 * is as good as spinning, and changes are rare.
 	 */
 	seq = raw_seqcount_begin(&block->seq);
-	nr = READ_ONCE(block->nr);
-	k = kvm_io_index_block_search(block, nr, key);
-	/* In an empty block something stale may be first. */
-	if (READ_ONCE(*k) != key || !nr) {
+	k = kvm_io_index_search(block->key, READ_ONCE(block->half), key);
+	if (*k != key) {
 		if (unlikely(read_seqcount_retry(&block->seq, seq)))
 			goto again;
 		return NULL;
 	}
-	val = rcu_dereference(block->val[k - block->key]);
+	pos = k - block->key;
+	val = NULL;
+	/* The one address that looks like padding is the last if it is there. */
+	if (unlikely(key == KVM_IO_INDEX_PAD)) {
+		pos = READ_ONCE(block->nr) - 1;
+		if (pos < KVM_IO_INDEX_BLOCK && block->key[pos] == key)
+			val = rcu_dereference(block->val[pos]);
+	} else {
+		val = rcu_dereference(block->val[pos]);
+	}
 	if (unlikely(read_seqcount_retry(&block->seq, seq)))
 		goto again;
 	return val;
