@@ -590,6 +590,20 @@ static void *closer(void *unused)
 	return NULL;
 }
 
+/* Others who create and close tables: whoever attaches one has to queue */
+static void *churner(void *arg)
+{
+	uint64_t liobn = LIOBN + 1 + (uintptr_t)arg;
+
+	while (!finish) {
+		int fd = tce_create(vm, liobn, 12, 0, 16);
+
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
 static uint64_t now(void)
 {
 	struct timespec ts;
@@ -602,13 +616,15 @@ static uint64_t now(void)
 static void attach_while_closed(void)
 {
 	unsigned long ok = 0, bad = 0, n = 0;
-	pthread_t thread;
+	pthread_t threads[4];
 	uint64_t end;
-	int ret;
+	int ret, i;
 
 	finish = false;
-	if (pthread_create(&thread, NULL, closer, NULL))
-		die("no thread");
+	for (i = 0; i < 4; i++)
+		if (pthread_create(&threads[i], NULL, i ? churner : closer,
+				   (void *)(uintptr_t)i))
+			die("no thread");
 	end = now() + 4000000000UL;
 	while (now() < end) {
 		ret = attach(shared_fd);
@@ -621,7 +637,8 @@ static void attach_while_closed(void)
 			detach();
 	}
 	finish = true;
-	pthread_join(thread, NULL);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
 	detach();
 	printf("# %lu attached, %lu came too late\n", ok, bad);
 	CHECK(ok && bad, "too little overlap");
