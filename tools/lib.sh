@@ -10,6 +10,8 @@ set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BUILD:-$top/build}
+# shellcheck disable=SC2034 # for tools/base
+debs=$build/debs
 me=${0##*/}
 
 export LC_ALL=C
@@ -25,6 +27,17 @@ die() {
 	printf '%s: error: %s\n' "$me" "$*" >&2
 	exit "${die_status:-1}"
 }
+
+# A kernel version asked for has a build folder to itself, since its source and
+# its series may differ; only the downloads are shared. The default one, which
+# is looked up once (tools/base kver), has the plain folder.
+if [ -n "${KVER:-}" ]; then
+	[[ $KVER =~ ^6\.12\.[0-9]+[0-9A-Za-z.+~-]*$ ]] ||
+		die_status=2 die "KVER=$KVER is not a 6.12 kernel version"
+	if [ "$(cat "$build/base/kver" 2>/dev/null)" != "$KVER" ]; then
+		build=$build/kver/$KVER
+	fi
+fi
 
 # as_root COMMAND...: run it as root, through sudo if this is not root
 as_root() {
