@@ -60,7 +60,7 @@ int main(void)
 	buf = aligned_alloc(65536, CHUNK);
 	if (fd >= 0 && buf) {
 		first = check(fd, buf, given);
-		printf("guest: %lu words wrong of %lu MiB read\n", first, CHUNKS);
+		printf("\nguest: %lu words wrong of %lu MiB read\n", first, CHUNKS);
 		for (k = 0; k < CHUNKS; k++) {
 			for (i = 0; i < CHUNK / 8; i++)
 				buf[i] = ours(k * CHUNK / 8 + i);
@@ -71,7 +71,7 @@ int main(void)
 		printf("guest: %lu words wrong of %lu MiB written\n", second,
 		       CHUNKS);
 	} else {
-		printf("guest: no disk\n");
+		printf("\nguest: no disk\n");
 	}
 	printf("guest: %s\n", first || second ? "FAILED" : "PASSED");
 	fflush(stdout);
