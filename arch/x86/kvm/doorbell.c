@@ -10,6 +10,7 @@
 #include <trace/events/kvm.h>
 
 #include "mmu.h"
+#include "pmu.h"
 #include "trace.h"
 
 bool __read_mostly kvm_doorbell_fastpath = true;
@@ -24,21 +25,32 @@ MODULE_PARM_DESC(doorbell_mmio,
 		 "Finish kicks by MMIO on AMD without the instruction emulator (default on)");
 EXPORT_SYMBOL_GPL(kvm_doorbell_mmio);
 
+/*
+ * Whether the guest may have told a virtual counter to count instructions.
+ * Asked before kvm_pmu_trigger_event(), which needs kvm->srcu.
+ */
+static __always_inline bool counts_instructions(struct kvm_vcpu *vcpu)
+{
+	return !bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
+			     X86_PMC_IDX_MAX);
+}
+
 /**
  * kvm_doorbell_out - ring the doorbell of an OUT instruction
  * @vcpu: who executes it, as it left the guest
  * @reg: the doorbells of the port
  * @port: the port
  * @len: width in bytes; the value is in RAX
+ * @next_ip: where the next instruction is
  *
- * The caller steps over the instruction, and counts it, if this returns true.
+ * Steps over the instruction if this returns true.
  *
- * Context: RCU read-side critical section; interrupts may be off, but not on
- * PREEMPT_RT.
+ * Context: RCU read-side critical section, without kvm->srcu; interrupts may be
+ * off, but not on PREEMPT_RT.
  * Return: true if a doorbell was rung.
  */
 bool kvm_doorbell_out(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-		      unsigned int port, unsigned int len)
+		      unsigned int port, unsigned int len, unsigned long next_ip)
 {
 	const void *val = &vcpu->arch.regs[VCPU_REGS_RAX];
 
@@ -47,6 +59,12 @@ bool kvm_doorbell_out(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
 
 	++vcpu->stat.io_exits;
 	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
+	kvm_rip_write(vcpu, next_ip);
+	if (unlikely(counts_instructions(vcpu))) {
+		kvm_vcpu_srcu_read_lock(vcpu);
+		kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
+		kvm_vcpu_srcu_read_unlock(vcpu);
+	}
 	return true;
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_out);
@@ -112,18 +130,14 @@ static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
  * Rights are not checked, since it has done so, and no accessed bit is set,
  * since it has done that, too. Page faults are disabled.
  */
-static bool walk(struct kvm_vcpu *vcpu, unsigned long cr0, u64 cr3, u64 efer,
-		 u64 linear, gpa_t *gpa)
+static noinline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
+			  gpa_t *gpa)
 {
 	bool lma = efer & EFER_LMA;
 	unsigned int level, shift;
 	gpa_t table;
 	u64 entry;
 
-	if (!(cr0 & X86_CR0_PG)) {
-		*gpa = linear;
-		return true;
-	}
 	if (lma) {
 		level = kvm_is_cr4_bit_set(vcpu, X86_CR4_LA57) ? 5 : 4;
 		table = entry_address(cr3, PAGE_SHIFT);
@@ -187,13 +201,13 @@ unsigned int kvm_doorbell_fetch(struct kvm_vcpu *vcpu, unsigned long cr0,
 	unsigned int offset = offset_in_page(linear);
 	unsigned int skip = 0;
 	bool ok = false;
-	gpa_t gpa;
+	gpa_t gpa = linear;
 
 	if (unlikely(offset > PAGE_SIZE - KVM_DOORBELL_FETCH))
 		skip = offset - (PAGE_SIZE - KVM_DOORBELL_FETCH);
 
 	pagefault_disable();
-	if (walk(vcpu, cr0, cr3, efer, linear, &gpa))
+	if (!(cr0 & X86_CR0_PG) || walk(vcpu, cr3, efer, linear, &gpa))
 		ok = read_code(guest_memory(vcpu, gpa - skip), (u64 *)code);
 	pagefault_enable();
 	return ok ? KVM_DOORBELL_FETCH - skip : 0;
@@ -214,9 +228,10 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_fetch);
  */
 bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return (gpa ^ vcpu->arch.apic_base) >> PAGE_SHIFT &&
-	       (vcpu_match_mmio_gpa(vcpu, gpa) ||
-		!kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa)));
+	if ((gpa ^ vcpu->arch.apic_base) >> PAGE_SHIFT == 0)
+		return false;
+	return vcpu_match_mmio_gpa(vcpu, gpa) ||
+	       !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_is_mmio);
 
@@ -227,20 +242,25 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_is_mmio);
  * @gpa: where to
  * @len: width in bytes
  * @val: the value, in the lowest @len bytes
+ * @next_ip: where the next instruction is
  *
- * The caller steps over the instruction, and counts it, if this returns true.
+ * Steps over the instruction if this returns true.
  *
- * Context: RCU read-side critical section; interrupts may be off, but not on
- * PREEMPT_RT.
+ * Context: RCU read-side critical section; kvm->srcu held for reading;
+ * interrupts may be off, but not on PREEMPT_RT.
  * Return: true if a doorbell was rung.
  */
 bool kvm_doorbell_store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-			gpa_t gpa, unsigned int len, u64 val)
+			gpa_t gpa, unsigned int len, u64 val,
+			unsigned long next_ip)
 {
 	if (!kvm_io_bus_ring_register(reg, KVM_MMIO_BUS, gpa, len, &val))
 		return false;
 
 	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, &val);
+	kvm_rip_write(vcpu, next_ip);
+	if (unlikely(counts_instructions(vcpu)))
+		kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
 	return true;
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_store);

@@ -26,7 +26,6 @@
 #include <linux/kvm_host.h>
 
 #include "x86.h"
-#include "pmu.h"
 #include "smm.h"
 
 extern bool kvm_doorbell_fastpath;
@@ -57,16 +56,6 @@ static __always_inline bool kvm_doorbell_may_step(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Whether the guest may have told a virtual counter to count instructions.
- * Asked before kvm_pmu_trigger_event(), which needs kvm->srcu.
- */
-static __always_inline bool kvm_doorbell_counts(struct kvm_vcpu *vcpu)
-{
-	return !bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
-			     X86_PMC_IDX_MAX);
-}
-
-/*
  * With interrupts off RCU waits for this processor, as long as they are.
  * Only lockdep has to be told.
  */
@@ -85,9 +74,10 @@ static __always_inline void kvm_doorbell_rcu_exit(void)
 #define KVM_DOORBELL_FETCH	16
 
 bool kvm_doorbell_out(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-		      unsigned int port, unsigned int len);
+		      unsigned int port, unsigned int len, unsigned long next_ip);
 bool kvm_doorbell_store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-			gpa_t gpa, unsigned int len, u64 val);
+			gpa_t gpa, unsigned int len, u64 val,
+			unsigned long next_ip);
 bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
 unsigned int kvm_doorbell_fetch(struct kvm_vcpu *vcpu, unsigned long cr0,
 				u64 cr3, u64 efer, u64 linear, u8 *code);

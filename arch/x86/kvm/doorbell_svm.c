@@ -35,17 +35,6 @@ static __always_inline u64 segment_base(const struct vcpu_svm *svm,
 	}
 }
 
-/* Whether the store that faulted, and no more, is what the emulator would see. */
-static __always_inline bool svm_may_step(struct kvm_vcpu *vcpu)
-{
-	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-
-	return !sev_guest(vcpu->kvm) &&
-	       !(vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK) &&
-	       !(vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID) &&
-	       kvm_doorbell_may_step(vcpu, vmcb->save.rflags);
-}
-
 /*
  * Ring the doorbell of the store that faulted, and step over it. Within an RCU
  * read-side critical section and kvm->srcu; does not sleep.
@@ -57,13 +46,13 @@ static bool store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg)
 	const struct vmcb_save_area *save = &svm->vmcb->save;
 	const unsigned long *regs = vcpu->arch.regs;
 	gpa_t gpa = control->exit_info_2;
-	u64 code[KVM_DOORBELL_FETCH / 8];
-	struct kvm_doorbell_insn insn;
+	u64 code[KVM_DOORBELL_FETCH / 8] __uninitialized;
+	struct kvm_doorbell_insn insn __uninitialized;
 	unsigned int bits, avail;
 	u64 ip, linear, address;
 	bool decoded = false;
 
-	if (!svm_may_step(vcpu) || !kvm_doorbell_is_mmio(vcpu, gpa))
+	if (!svm_doorbell_may_step(vcpu) || !kvm_doorbell_is_mmio(vcpu, gpa))
 		return false;
 
 	ip = regs[VCPU_REGS_RIP];
@@ -96,14 +85,8 @@ static bool store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg)
 	    offset_in_page(gpa) + insn.width > PAGE_SIZE)
 		return false;
 
-	if (!kvm_doorbell_store(vcpu, reg, gpa, insn.width,
-				kvm_doorbell_insn_value(&insn, regs)))
-		return false;
-
-	kvm_rip_write(vcpu, ip);
-	if (kvm_doorbell_counts(vcpu))
-		kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
-	return true;
+	return kvm_doorbell_store(vcpu, reg, gpa, insn.width,
+				  kvm_doorbell_insn_value(&insn, regs), ip);
 }
 
 /**
@@ -152,32 +135,4 @@ bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu,
 		trace_kvm_page_fault(vcpu, control->exit_info_2,
 				     control->exit_info_1);
 	return rung;
-}
-
-/**
- * svm_doorbell_out_irqoff - finish a kick by an OUT in the exit fastpath
- * @vcpu: who executes it
- * @reg: the doorbells of the port
- *
- * Context: interrupts off, not on PREEMPT_RT; RCU read-side critical section;
- * without kvm->srcu.
- * Return: true if a doorbell was rung and the instruction is done.
- */
-bool svm_doorbell_out_irqoff(struct kvm_vcpu *vcpu, struct kvm_io_register *reg)
-{
-	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
-	u32 info = control->exit_info_1;
-
-	if (!svm_may_step(vcpu) ||
-	    !kvm_doorbell_out(vcpu, reg, info >> 16,
-			      (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT))
-		return false;
-
-	kvm_rip_write(vcpu, control->exit_info_2);
-	if (kvm_doorbell_counts(vcpu)) {
-		kvm_vcpu_srcu_read_lock(vcpu);
-		kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
-		kvm_vcpu_srcu_read_unlock(vcpu);
-	}
-	return true;
 }

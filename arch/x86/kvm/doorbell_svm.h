@@ -5,7 +5,6 @@
 #include "doorbell.h"
 #include "svm/svm.h"
 
-bool svm_doorbell_out_irqoff(struct kvm_vcpu *vcpu, struct kvm_io_register *reg);
 bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu,
 			       struct kvm_io_register *reg);
 bool svm_doorbell_store(struct kvm_vcpu *vcpu);
@@ -27,6 +26,20 @@ static __always_inline bool svm_doorbell_is_out(const struct vcpu_svm *svm)
 		 (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK | SVM_IOIO_REP_MASK));
 }
 
+/*
+ * Whether the instruction with which the vCPU left the guest is what caused the
+ * exit, can be looked at, and may be stepped over.
+ */
+static __always_inline bool svm_doorbell_may_step(struct kvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	return !sev_guest(vcpu->kvm) &&
+	       !(vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK) &&
+	       !(vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID) &&
+	       kvm_doorbell_may_step(vcpu, vmcb->save.rflags);
+}
+
 /**
  * svm_doorbell_fastpath - finish a kick in the exit fastpath
  * @vcpu: the vCPU, which just left the guest
@@ -39,17 +52,21 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 	const struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_control_area *control = &svm->vmcb->control;
 	struct kvm_io_register *reg;
+	unsigned int len, port;
 	bool rung = false;
 
 	switch (control->exit_code) {
 	case SVM_EXIT_IOIO:
 		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_out(svm))
 			return false;
+		port = (u32)control->exit_info_1 >> 16;
+		len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
+		      SVM_IOIO_SIZE_SHIFT;
 		kvm_doorbell_rcu_enter();
-		reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS,
-					       (u32)control->exit_info_1 >> 16);
-		if (reg)
-			rung = svm_doorbell_out_irqoff(vcpu, reg);
+		reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS, port);
+		if (reg && svm_doorbell_may_step(vcpu))
+			rung = kvm_doorbell_out(vcpu, reg, port, len,
+						control->exit_info_2);
 		kvm_doorbell_rcu_exit();
 		return rung;
 	case SVM_EXIT_NPF:

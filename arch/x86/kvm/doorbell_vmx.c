@@ -27,30 +27,29 @@ MODULE_PARM_DESC(doorbell_fastpath,
 fastpath_t vmx_doorbell_out_irqoff(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	fastpath_t ret = EXIT_FASTPATH_NONE;
 	unsigned long info = vmx_get_exit_qual(vcpu);
 	struct kvm_io_register *reg;
-	unsigned int port;
+	unsigned int port, insn_len;
+	unsigned long next_ip;
 	bool rung;
 
-	if ((info & OUT_NOT) || vmx->exit_reason.bus_lock_detected ||
+	insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	if ((info & OUT_NOT) || !insn_len || vmx->exit_reason.enclave_mode ||
+	    vmx->exit_reason.bus_lock_detected ||
 	    (vmx->idt_vectoring_info & VECTORING_INFO_VALID_MASK) ||
 	    vmx_get_interrupt_shadow(vcpu) ||
 	    !kvm_doorbell_may_step(vcpu, vmx_get_rflags(vcpu)))
-		return ret;
+		return EXIT_FASTPATH_NONE;
+
+	next_ip = kvm_rip_read(vcpu) + insn_len;
+	if (!is_64_bit_mode(vcpu))
+		next_ip = (u32)next_ip;
 
 	kvm_doorbell_rcu_enter();
 	port = (u16)(info >> OUT_PORT_SHIFT);
 	reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS, port);
-	rung = reg && kvm_doorbell_out(vcpu, reg, port, (info & OUT_LEN) + 1);
+	rung = reg && kvm_doorbell_out(vcpu, reg, port, (info & OUT_LEN) + 1,
+				       next_ip);
 	kvm_doorbell_rcu_exit();
-	if (!rung)
-		return ret;
-
-	/* Counts the instruction as well, for which it needs kvm->srcu. */
-	kvm_vcpu_srcu_read_lock(vcpu);
-	ret = kvm_skip_emulated_instruction(vcpu) ?
-		EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_EXIT_USERSPACE;
-	kvm_vcpu_srcu_read_unlock(vcpu);
-	return ret;
+	return rung ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
 }

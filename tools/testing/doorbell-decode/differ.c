@@ -717,6 +717,9 @@ static void execute(struct outcome *o)
 	    ioctl(vcpu, KVM_GET_SREGS, &o->sregs) ||
 	    ioctl(vcpu, KVM_GET_VCPU_EVENTS, &o->events))
 		die("cannot read the vCPU");
+	/* What is left of an exception that KVM has delivered, is history. */
+	if (!o->events.exception.injected && !o->events.exception.pending)
+		memset(&o->events.exception, 0, sizeof(o->events.exception));
 	o->memory = sum(RAM_RO, 0x2000, 1);
 	o->memory = sum(RAM_ABOVE, 0x1000, o->memory);
 	o->memory = sum(STACK - 0x1000, 0x1000, o->memory);
@@ -781,8 +784,11 @@ static void differ(const struct outcome *a, const struct outcome *b)
 	if (memcmp(&a->sregs, &b->sregs, sizeof(a->sregs)))
 		printf("  special registers, cr2 0x%llx, 0x%llx\n",
 		       a->sregs.cr2, b->sregs.cr2);
-	if (memcmp(&a->events, &b->events, sizeof(a->events)))
-		printf("  pending events\n");
+	for (i = 0; i < sizeof(a->events); i++)
+		if (((uint8_t *)&a->events)[i] != ((uint8_t *)&b->events)[i])
+			printf("  pending events, byte %u: %u, %u\n", i,
+			       ((uint8_t *)&a->events)[i],
+			       ((uint8_t *)&b->events)[i]);
 	if (a->memory != b->memory)
 		printf("  memory\n");
 	for (i = 0; i < ARRAY_SIZE(doors); i++)
