@@ -23,18 +23,18 @@ static uint64_t notify_register(int device)
 	return DOOR_GPA + device * 0x1000 + NOTIFY;
 }
 
-static void add_queues(FIXTURE_DATA(firecracker) *self, int upto)
+static void add_queues(FIXTURE_DATA(firecracker) *self, int until)
 {
 	int d, q;
 
 	for (d = 0; d < DEVICES; d++) {
-		for (q = self->queues; q < upto; q++) {
+		for (q = self->queues; q < until; q++) {
 			self->fd[d][q] = new_eventfd();
 			door_assign(self->vm, self->fd[d][q],
 				    notify_register(d), 4, DM, q);
 		}
 	}
-	self->queues = upto;
+	self->queues = until;
 }
 
 FIXTURE_SETUP(firecracker)

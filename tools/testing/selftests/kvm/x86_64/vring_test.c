@@ -112,7 +112,7 @@ static int open_tap(char *name)
 	ifr.ifr_flags = IFF_UP;
 	TEST_ASSERT(!ioctl(sock, SIOCSIFFLAGS, &ifr), "tap up: errno %d", errno);
 	close(sock);
-	strcpy(name, ifr.ifr_name);
+	snprintf(name, IFNAMSIZ, "%s", ifr.ifr_name);
 	return fd;
 }
 
