@@ -25,8 +25,10 @@ unsigned long shim_fail_at;
 unsigned long shim_nr_live;
 unsigned int shim_hash_mask = ~0U;
 
+#ifndef SHIM_NO_EVENTFD
 struct eventfd_ctx *shim_fd[SHIM_NR_FDS];
 void (*shim_on_signal)(struct eventfd_ctx *ctx);
+#endif
 bool (*shim_on_srcu_wait)(void);
 bool shim_quiet;
 bool shim_in_hook;
@@ -270,6 +272,8 @@ void shim_free(const void *p)
 
 /* eventfds */
 
+#ifndef SHIM_NO_EVENTFD
+
 struct eventfd_ctx *shim_eventfd_new(int id)
 {
 	struct eventfd_ctx *ctx = calloc(1, sizeof(*ctx));
@@ -301,3 +305,4 @@ struct eventfd_ctx *eventfd_ctx_fdget(int fd)
 	eventfd_ctx_get(shim_fd[fd]);
 	return shim_fd[fd];
 }
+#endif

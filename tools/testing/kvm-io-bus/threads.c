@@ -47,6 +47,17 @@ struct tdev {
 	unsigned int index;
 };
 
+/*
+ * Plain loads between the begin and the retry of a seqcount are no race, and
+ * that ThreadSanitizer does not know. What they lead to is checked below.
+ */
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+	return "race_top:kvm_io_index_search\nrace_top:kvm_io_index_find\n";
+}
+
 static struct kvm kvm;
 static struct kvm_vcpu vcpu = { .kvm = &kvm };
 static struct slot stay[NR_STAY], churn[NR_CHURN];
