@@ -8,7 +8,7 @@ served their kicks. Runs in a VM with KVM in it.
     qemu_test.py --list
 
 With --requests: what a request of virtio-blk costs, in nanoseconds, or in
-instructions with a clock that counts those; three transports.
+instructions with a clock that counts those; two transports.
 """
 import fnmatch
 import os
@@ -262,20 +262,17 @@ def q35_legacy(kernel, initrd):
     return said
 
 
-def microvm(kernel, initrd, irqchip='split'):
+def microvm(kernel, initrd):
     """virtio-mmio: one register per device, told apart by data"""
-    m = Machine('mmio', irqchip)
+    # With all interrupt controllers in the kernel QEMU 7.2's microvm does not
+    # come up in a VM on a software CPU, on stock's KVM either
+    m = Machine('mmio', irqchip='split')
     try:
         said = basic(m, kernel, initrd)[1]
         disks_equal(m)
     finally:
         m.guest.end()
     return said
-
-
-def microvm_full(kernel, initrd):
-    """virtio-mmio, all interrupt controllers in the kernel"""
-    return microvm(kernel, initrd, 'on')
 
 
 def q35_scsi(kernel, initrd):
@@ -428,7 +425,7 @@ def vhost_vsock(kernel, initrd):
 def requests(kernel, initrd):
     """One sector after the other, read past the guest's cache."""
     count = 500
-    for kind in 'modern', 'legacy', 'mmio':
+    for kind in 'modern', 'legacy':
         m = Machine(kind)
         m.disk('a', bytes(MIB))
         g = m.start(kernel, initrd)
@@ -452,7 +449,6 @@ TESTS = [
     (vhost_vsock, False),
     (q35_scsi, False),
     (q35_legacy_scsi, False),
-    (microvm_full, False),
     (q35_snapshot, False),
 ]
 
