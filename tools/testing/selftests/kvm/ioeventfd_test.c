@@ -392,6 +392,13 @@ FIXTURE_TEARDOWN(guest)
 	kvm_vm_free(self->vm);
 }
 
+/* Does the hardware report MMIO without telling reads from writes? */
+#ifdef __x86_64__
+#define FAST_MMIO	host_cpu_is_intel
+#else
+#define FAST_MMIO	false
+#endif
+
 static uint64_t base_of(uint32_t bus)
 {
 	return bus & PIO ? DOOR_PORT : DOOR_GPA + 0x100;
@@ -618,8 +625,8 @@ TEST_F(guest, reads_never_hit)
 
 	for_each_guest_bus(bus) {
 		for (i = 0; i < ARRAY_SIZE(lens); i++) {
-			/* Any length over MMIO: see the fast path of Intel. */
-			if (lens[i] || bus || !HAVE_PIO || !host_cpu_is_intel)
+			/* There a read may ring one for any length, over MMIO. */
+			if (lens[i] || bus || !FAST_MMIO)
 				reads(_metadata, self, bus, lens[i]);
 		}
 	}
