@@ -110,6 +110,14 @@ static void enable_hcall(struct vm *vm, uint64_t nr)
 		die("cannot enable hcall %#lx: %s", (long)nr, strerror(errno));
 }
 
+static unsigned int processor(void)
+{
+	unsigned int pvr;
+
+	asm volatile("mfspr %0, 287" : "=r" (pvr));
+	return pvr;
+}
+
 static void add_vcpu(struct vm *vm, int id)
 {
 	struct kvm_enable_cap papr = { .cap = KVM_CAP_PPC_PAPR };
@@ -134,10 +142,7 @@ static void add_vcpu(struct vm *vm, int id)
 		die("KVM_GET_SREGS: %s", strerror(errno));
 	if (vm->kind == VM_PR) {
 		/* As the processor that we are on */
-		unsigned int pvr;
-
-		asm volatile("mfspr %0, 287" : "=r" (pvr));
-		sregs.pvr = pvr;
+		sregs.pvr = processor();
 		if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 			die("KVM_SET_SREGS: %s", strerror(errno));
 	}
@@ -346,6 +351,7 @@ int tce_create_old(struct vm *vm, uint64_t liobn, uint32_t window_size)
 int tce_real_mode(void)
 {
 	int fd = open(REAL_MODE_SWITCH, O_RDONLY);
+	unsigned int version = processor() >> 16;
 	char c = 0;
 
 	if (fd < 0)
@@ -353,6 +359,10 @@ int tce_real_mode(void)
 	if (read(fd, &c, 1) != 1)
 		c = 0;
 	close(fd);
+	/* POWER7, POWER7+, three of POWER8; later ones do without */
+	if (version != 0x3f && version != 0x4a &&
+	    (version < 0x4b || version > 0x4d))
+		return -1;
 	return c == 'Y';
 }
 
