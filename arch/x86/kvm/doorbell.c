@@ -215,21 +215,18 @@ unsigned int kvm_doorbell_fetch(struct kvm_vcpu *vcpu, unsigned long cr0,
 EXPORT_SYMBOL_GPL(kvm_doorbell_fetch);
 
 /**
- * kvm_doorbell_is_mmio - whether a store to an address is the bus's
+ * kvm_doorbell_is_mmio - whether an address is not memory
  * @vcpu: who stores, not in system management mode
  * @gpa: the guest physical address, which the page tables of the processor
  *	have for emulated MMIO
  *
- * Those page tables may be older than the memslots. And what the local APIC
- * answers to is not the bus's.
+ * Those page tables may be older than the memslots.
  *
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
  * Return: true if so.
  */
 bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	if ((gpa ^ vcpu->arch.apic_base) >> PAGE_SHIFT == 0)
-		return false;
 	return vcpu_match_mmio_gpa(vcpu, gpa) ||
 	       !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
 }

@@ -14,10 +14,14 @@ bool svm_doorbell_store(struct kvm_vcpu *vcpu);
 				 PFERR_GUEST_FINAL_MASK)
 #define SVM_DOORBELL_FAULT_ANY	(PFERR_PRESENT_MASK | PFERR_USER_MASK)
 
+/* The local APIC comes before the bus. */
 static __always_inline bool svm_doorbell_is_store(const struct vcpu_svm *svm)
 {
-	return (svm->vmcb->control.exit_info_1 & ~SVM_DOORBELL_FAULT_ANY) ==
-	       SVM_DOORBELL_FAULT;
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+
+	return (control->exit_info_1 & ~SVM_DOORBELL_FAULT_ANY) ==
+	       SVM_DOORBELL_FAULT &&
+	       (control->exit_info_2 ^ svm->vcpu.arch.apic_base) >> PAGE_SHIFT;
 }
 
 static __always_inline bool svm_doorbell_is_out(const struct vcpu_svm *svm)
