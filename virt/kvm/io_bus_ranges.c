@@ -141,9 +141,9 @@ static void link_jump(struct kvm_io_range_table *table, struct kvm_io_range *ran
 }
 
 /*
- * Whether a range that is wholly above or inside of what is below can be told
- * to be asked first: it lies in the nearest one that it overlaps, and so does
- * that one in turn.
+ * Whether a range is asked before all below that overlap it: before the nearest
+ * of them, which is asked before the others in turn. These overlap the nearest
+ * one, too, since it starts no later.
  */
 static bool asked_first(const struct kvm_io_range_table *table, unsigned int i)
 {
@@ -158,8 +158,7 @@ static bool asked_first(const struct kvm_io_range_table *table, unsigned int i)
 	below = &table->ent[k];
 	b.size = below->size;
 	b.seq = below->seq;
-	return below->first && range_last(below) >= range_last(range) &&
-	       asked_before(&a, &b);
+	return below->first && asked_before(&a, &b);
 }
 
 /* Sets what a search goes by; those above see those below finished. */

@@ -5,6 +5,7 @@
  */
 #include "world.h"
 #include "io_bus_index.h"
+#include "io_bus_ranges.h"
 
 static struct world w;
 
@@ -649,6 +650,96 @@ static bool index_alone(void)
 	return true;
 }
 
+/*
+ * Every layout of four ranges within five bytes, in each order of registration,
+ * and every access to it: who is asked first, and who after whom.
+ */
+#define SMALL	5u
+#define NR_SMALL	4
+
+static unsigned int small_asked(const u64 *start, const u64 *size, u64 addr,
+				u64 len, unsigned int *who)
+{
+	unsigned int i, j, nr = 0;
+
+	for (i = 0; i < NR_SMALL; i++) {
+		if (addr < start[i] || addr + len > start[i] + size[i])
+			continue;
+		for (j = nr++; j && size[who[j - 1]] > size[i]; j--)
+			who[j] = who[j - 1];
+		who[j] = i;
+	}
+	return nr;
+}
+
+static bool small_layout(struct kvm_io_ranges *ranges, struct kvm_io_device *dev,
+			 const u64 *start, const u64 *size)
+{
+	struct kvm_io_candidate found[2], after;
+	unsigned int who[NR_SMALL], nr, i, max, n;
+	u64 addr, len;
+
+	for (addr = 0; addr <= SMALL; addr++) {
+		for (len = 0; addr + len <= SMALL; len++) {
+			nr = small_asked(start, size, addr, len, who);
+			/* One at a time, and two */
+			for (max = 1; max <= 2; max++) {
+				i = 0;
+				do {
+					n = kvm_io_ranges_find(ranges, addr, len,
+							       i ? &after : NULL,
+							       found, max);
+					TEST(n == min(max, nr - i));
+					TEST(!n || found[0].dev == &dev[who[i]]);
+					TEST(n < 2 || found[1].dev == &dev[who[i + 1]]);
+					if (n)
+						after = found[n - 1];
+					i += n;
+				} while (n == max);
+				TEST(i == nr);
+			}
+		}
+	}
+	return true;
+}
+
+static bool all_layouts(void)
+{
+	struct kvm_io_device dev[NR_SMALL] = {};
+	unsigned int at[NR_SMALL] = {}, nr_shapes = 0, i;
+	u64 shape[32][2], start[NR_SMALL], size[NR_SMALL];
+	struct kvm_io_ranges ranges = {};
+	bool ok;
+
+	for (u64 s = 0; s < SMALL; s++) {
+		for (u64 n = 0; s + n <= SMALL; n++) {
+			shape[nr_shapes][0] = s;
+			shape[nr_shapes++][1] = n;
+		}
+	}
+	do {
+		for (i = 0; i < NR_SMALL; i++) {
+			start[i] = shape[at[i]][0];
+			size[i] = shape[at[i]][1];
+			TEST(!kvm_io_ranges_add(&ranges, start[i], size[i],
+						&dev[i]));
+		}
+		rcu_read_lock();
+		ok = small_layout(&ranges, dev, start, size);
+		rcu_read_unlock();
+		kvm_io_ranges_destroy(&ranges);
+		if (!ok) {
+			for (i = 0; i < NR_SMALL; i++)
+				printf("  [%u] at %u, %u bytes\n", i,
+				       (unsigned int)start[i], (unsigned int)size[i]);
+			return false;
+		}
+		for (i = 0; i < NR_SMALL && ++at[i] == nr_shapes; i++)
+			at[i] = 0;
+	} while (i < NR_SMALL);
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*run)(void);
@@ -670,6 +761,7 @@ static const struct {
 	{ "kicks_during_changes", kicks_during_changes },
 	{ "index_without_memory", index_without_memory },
 	{ "index_alone", index_alone },
+	{ "all_layouts", all_layouts },
 };
 
 int regress(const char *name)

@@ -1,4 +1,4 @@
 # A range in one that is not the narrowest itself is taken for the narrowest
 # file: io_bus_ranges.c
-# caught by: random
+# caught by: regress all_layouts
 s/return below->first && /return /
