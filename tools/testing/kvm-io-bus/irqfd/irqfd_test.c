@@ -465,6 +465,52 @@ static void all_at_once(void)
 	printf("  %lu operations\n", nr_mixed);
 }
 
+/* The VM goes with its irqfds, and with nobody else's. */
+static void release_ends_all(void)
+{
+	struct kvm_irqfd_info info[8];
+	int fd[6], back = shim_open(true), i;
+
+	vm[0].intc_late = true;
+	fd[0] = shim_open(true);
+	TEST(irqfd(&vm[0], fd[0], 4, 0, 0) == -EAGAIN);
+	vm[0].intc_late = false;
+	shim_close(fd[0]);
+
+	for (i = 0; i < 6; i++) {
+		fd[i] = shim_open(true);
+		TEST(!irqfd(&vm[i == 5], fd[i], 4 + i, i & 1 ? LEVEL : 0, back));
+		shim_write(fd[i]);
+	}
+	for (i = 0; i < 6; i++)
+		TEST(arrives(&vm[i == 5], 4 + i, 1));
+	TEST(kvm_irqfd_list(&vm[0], NULL, 0) == 5);
+	TEST(kvm_irqfd_list(&vm[0], info, 8) == 5);
+	for (i = 0; i < 5; i++) {
+		TEST(info[i].gsi == 4 + i && info[i].level == (i & 1));
+		TEST(info[i].nr_atomic + info[i].nr_work == 1);
+		TEST(!info[i].nr_resampled);
+	}
+
+	kvm_irqfd_release(&vm[0]);
+	TEST(!kvm_irqfd_list(&vm[0], info, 8));
+	TEST(kvm_irqfd_list(&vm[1], info, 8) == 1 && info[0].gsi == 9);
+	for (i = 0; i < 6; i++)
+		shim_write(fd[i]);
+	TEST(arrives(&vm[1], 9, 2));
+	for (i = 0; i < 5; i++) {
+		TEST(arrived(&vm[0], 4 + i) == 1);
+		TEST(shim_read(fd[i]) == 1);
+		/* Free to be had by others */
+		TEST(!irqfd(&vm[1], fd[i], 4 + i, 0, 0));
+		TEST(!irqfd(&vm[1], fd[i], 4 + i, GONE, 0));
+	}
+	TEST(!irqfd(&vm[1], fd[5], 9, GONE, 0));
+	for (i = 0; i < 6; i++)
+		shim_close(fd[i]);
+	shim_close(back);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -478,6 +524,7 @@ static const struct {
 	{ "level_triggered", level_triggered },
 	{ "grace_period_not_under_mutex", grace_period_not_under_mutex },
 	{ "assign_without_memory", assign_without_memory },
+	{ "release_ends_all", release_ends_all },
 	{ "all_at_once", all_at_once },
 };
 

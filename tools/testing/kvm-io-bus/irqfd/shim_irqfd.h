@@ -322,6 +322,7 @@ struct kvm {
 	struct srcu_struct irq_srcu;
 	struct hlist_head irq_ack_notifier_list;
 	struct routes *routes;
+	bool intc_late;
 	/* What has arrived: how often, by which table last; lines that are up */
 	unsigned long arrived[NR_GSIS];
 	unsigned long by_table[NR_GSIS];
@@ -330,7 +331,7 @@ struct kvm {
 	unsigned long lowered[NR_GSIS];
 };
 
-#define kvm_arch_intc_initialized(kvm)	true
+#define kvm_arch_intc_initialized(kvm)	(!(kvm)->intc_late)
 #define kvm_arch_post_irq_ack_notifier_list_update(kvm)	((void)(kvm))
 
 bool kvm_arch_irqfd_allowed(struct kvm *kvm, struct kvm_irqfd *args);
