@@ -71,6 +71,8 @@ static void measure(const char *mode)
 	const struct job list = { H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_LISTS,
 				  512, 0, 64 };
 	const struct job user = { H_PUT_TCE, NOBODY, 0, 0x5003, 0, 4096, 128 };
+	/* Refused at first sight: what a hash guest's way in and out costs */
+	const struct job refused = { H_REMOVE, 0, ~0UL, 0, 0, 0, 128 };
 	const struct job fill = { H_PUT_TCE, LIOBN, 0, 0x6003, 0, 4096, ENTRIES };
 	const struct job clear = { H_STUFF_TCE, LIOBN, 0, 0, ENTRIES, 0, 8 };
 	uint64_t i, *lists = gpa(vm, GUEST_LISTS);
@@ -102,6 +104,7 @@ static void measure(const char *mode)
 	show("stuff_16384", best(&clear, false));
 	show("indirect_512", best(&list, false));
 	show("put_user", best(&user, true));
+	show("refused", best(&refused, true));
 	printf("}\n");
 	fflush(stdout);
 	close(fd);

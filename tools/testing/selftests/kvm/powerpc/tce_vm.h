@@ -16,6 +16,7 @@
 
 #define H_SUCCESS		0L
 #define H_PARAMETER		(-4L)
+#define H_REMOVE		0x04
 #define H_GET_TCE		0x1c
 #define H_PUT_TCE		0x20
 #define H_STUFF_TCE		0x138
