@@ -50,7 +50,7 @@ struct kvm_io_doorbell {
 	/* See above. */
 	spinlock_t lock;
 	struct eventfd_ctx *eventfd;
-	/* Written under the lock, read without. */
+	/* Written under the lock, read without; 0 where nobody can see it. */
 	unsigned long rings;
 	struct rcu_head rcu;
 };
@@ -156,7 +156,8 @@ static __always_inline bool kvm_io_doorbell_signal(struct kvm_io_doorbell *doorb
 	spin_lock(&doorbell->lock);
 	alive = doorbell->eventfd;
 	if (likely(alive)) {
-		WRITE_ONCE(doorbell->rings, doorbell->rings + 1);
+		if (IS_ENABLED(CONFIG_KVM_DOORBELL_DEBUGFS))
+			WRITE_ONCE(doorbell->rings, doorbell->rings + 1);
 		eventfd_signal(doorbell->eventfd);
 	}
 	spin_unlock(&doorbell->lock);

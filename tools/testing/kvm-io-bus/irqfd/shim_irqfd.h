@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #define __weak			__attribute__((weak))
-#define IS_ENABLED(option)	0
 #define pr_fmt(fmt)		fmt
 typedef unsigned int __poll_t;
 #define EPOLLIN			1u
