@@ -8,8 +8,9 @@
  * and acknowledge interrupts and scribble over the coalesced ring.
  *
  * What it looks for is the kernel's to say: run it on one that checks itself.
- * Of its own it fails if an ioctl returns an error that it has not got, and if
- * one of powerpc's TCE ioctls is not refused with ENOTTY.
+ * Of its own it fails if an ioctl returns an error that it has not got, if one
+ * of powerpc's TCE ioctls is not refused with ENOTTY, and if an eventfd, a VM or
+ * memory is left at the end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,7 +30,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "left.h"
+
 #define NR_VMS	3
+/* Caches of the kernel that grow on their own, while it is looked at */
+#define SLAB_LIMIT	(1L << 20)
 #define NR_FDS	24
 /* fds that are replaced have these numbers, so that others can race for them */
 #define FIRST_FD	200
@@ -48,7 +53,7 @@ static int kvm_fd;
 static atomic_int vm_fd[NR_VMS];
 static void *ring[NR_VMS];
 static int page_size = 4096, run_size;
-static atomic_ulong nr_done, nr_ok, nr_errors[200], nr_wrong;
+static atomic_ulong nr_done, nr_ok, nr_errors[200], nr_wrong, nr_tce;
 static unsigned long ops_wanted = 100000;
 
 static uint64_t rnd(uint64_t *seed)
@@ -274,15 +279,23 @@ static void do_zone(int vm, uint64_t *seed)
 static void do_tce(int vm, uint64_t *seed)
 {
 	struct tce tce = { rnd(seed), rnd(seed) };
-	struct tce64 tce64 = { rnd(seed), 12, 0, 0, 1 << 20 };
+	struct tce64 tce64 = {
+		rnd(seed), 8 + rnd(seed) % 32, rnd(seed) & 1, rnd(seed) & 4096,
+		1ull << rnd(seed) % 64,
+	};
+	int ret;
 
-	if (ioctl(vm, CREATE_SPAPR_TCE, &tce) >= 0 ||
-	    ioctl(vm, CREATE_SPAPR_TCE_64, &tce64) >= 0) {
-		fprintf(stderr, "a TCE table on x86\n");
-		nr_wrong++;
-		return;
+	ret = ioctl(vm, CREATE_SPAPR_TCE, &tce);
+	count("KVM_CREATE_SPAPR_TCE", ret, tce_errors);
+	if (ret < 0) {
+		ret = ioctl(vm, CREATE_SPAPR_TCE_64, &tce64);
+		count("KVM_CREATE_SPAPR_TCE_64", ret, tce_errors);
 	}
-	count("TCE", -1, tce_errors);
+	nr_tce += 2;
+	if (ret >= 0) {
+		fprintf(stderr, "a TCE table where there are none\n");
+		nr_wrong++;
+	}
 }
 
 static void *worker(void *arg)
@@ -364,6 +377,7 @@ static void *worker(void *arg)
 int main(int argc, char **argv)
 {
 	unsigned long threads = 4, seed = 1, i;
+	static struct left before;
 	pthread_t thread[64];
 	uint64_t s;
 	int a;
@@ -384,6 +398,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (!left_look(&before))
+		return 2;
 	s = seed;
 	for (i = 0; i < NR_VMS; i++)
 		new_vm(i, &s);
@@ -405,8 +421,12 @@ int main(int argc, char **argv)
 			munmap(ring[i], run_size);
 		close(vm_fd[i]);
 	}
-	printf("ioctl_fuzz: %lu operations by %lu threads, %lu succeeded;", ops_wanted,
-	       threads, nr_ok);
+	for (i = 0; i < NR_FDS; i++)
+		close(FIRST_FD + i);
+	if (!left_nothing(&before, SLAB_LIMIT))
+		nr_wrong++;
+	printf("ioctl_fuzz: %lu operations by %lu threads, %lu of them refused TCE tables, %lu succeeded;",
+	       ops_wanted, threads, nr_tce, nr_ok);
 	for (i = 0; i < 200; i++) {
 		if (nr_errors[i])
 			printf(" %s %lu", strerrorname_np(i), nr_errors[i]);

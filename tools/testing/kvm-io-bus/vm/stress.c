@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * stress [rounds=N] [vcpus=N] [changes=N] [memory=MiB]
+ * stress [rounds=N] [vcpus=N] [changes=N] [rings=N] [memory=KiB]
  *
  * Each round makes two VMs whose vCPUs ring doorbells as fast as they can, by
  * PIO and by MMIO, while threads
@@ -12,12 +12,14 @@
  *  - offer eventfds that are an irqfd of one VM to the other, which must be
  *    refused,
  * and then closes the VMs in the midst of it. memory= puts all of it into a
- * memory cgroup of that size (if there is a cgroup2 hierarchy), whose ENOMEM
- * is taken for an answer.
+ * memory cgroup that is full but for so much, with one more thread that fills it
+ * with doorbells again and again: calls fail with ENOMEM, what takes something
+ * away must not.
  *
  * Checked: each vCPU counts in its memory what it has rung on the doorbells
- * that stay, and their eventfds have counted the same. Leaks, stalls and
- * complaints are the kernel's to tell.
+ * that stay, and their eventfds have counted the same. Nobody stands still for
+ * STALL seconds. At the end no eventfd, no VM and no memory is left. All else
+ * is the kernel's to tell.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,23 +40,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "left.h"
+
+#define STALL		300
+#define MAX_THREADS	6
+#define STACK		0x20000
+/* Caches of the kernel that grow on their own, while it is looked at */
+#define SLAB_LIMIT	(1L << 20)
+/* How often a round must have been without memory, if it is short */
+#define SHORTAGES	10
+
 #define MAX_VCPUS	4
 #define CODE		0x1000
 #define MMIO		0xd0000
 #define PORT		0x10
 #define COUNTERS	0x2000	/* 16 bytes per vCPU: MMIO, PIO */
 
+struct task {
+	pthread_t thread;
+	void *stack;
+};
+
 struct vm {
 	int fd;
 	uint8_t *mem;
 	int run_size;
 	int stay[2];		/* eventfds: MMIO, PIO */
-	uint64_t rung[2];
+	atomic_ulong rung[2];
 	struct vcpu {
 		struct vm *vm;
 		int fd, index;
 		struct kvm_run *run;
-		pthread_t thread;
+		struct task task;
 	} vcpu[MAX_VCPUS];
 };
 
@@ -64,7 +81,10 @@ static struct vm vms[2];
 static atomic_bool stop;
 static atomic_ulong nr_changes, nr_irqfds, nr_zones, nr_routes, nr_refused;
 static atomic_ulong nr_nomem, nr_exits;
-static unsigned long changes_wanted = 2000, this_round, kicks[2];
+static atomic_ulong nr_hogged;
+static unsigned long changes_wanted = 2000, rings_wanted = 500;
+static unsigned long this_round, kicks[2], memory;
+static FILE *memory_max;
 
 static void die(const char *what)
 {
@@ -149,6 +169,26 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+/* With a stack that is there already: nobody can be told of a fault. */
+static void start(struct task *task, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+
+	task->stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	CHECK(task->stack != MAP_FAILED);
+	CHECK(!pthread_attr_init(&attr));
+	CHECK(!pthread_attr_setstack(&attr, task->stack, STACK));
+	CHECK(!pthread_create(&task->thread, &attr, run, arg));
+	pthread_attr_destroy(&attr);
+}
+
+static void join(struct task *task)
+{
+	pthread_join(task->thread, NULL);
+	munmap(task->stack, STACK);
+}
+
 static void vm_make(struct vm *vm)
 {
 	struct kvm_userspace_memory_region region = {
@@ -163,7 +203,7 @@ static void vm_make(struct vm *vm)
 	while (vm->fd < 0 && (errno == EINTR || errno == ENOMEM));
 	CHECK(vm->fd >= 0);
 	vm->mem = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	CHECK(vm->mem != MAP_FAILED);
 	region.userspace_addr = (uintptr_t)vm->mem;
 	CHECK(!ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region));
@@ -204,7 +244,7 @@ static void vm_make(struct vm *vm)
 		CHECK(!ioctl(v->fd, KVM_SET_SREGS, &sregs));
 		CHECK(!ioctl(v->fd, KVM_SET_REGS, &regs));
 		CHECK(!ioctl(v->fd, KVM_SET_MP_STATE, &mp));
-		CHECK(!pthread_create(&v->thread, NULL, vcpu_thread, v));
+		start(&v->task, vcpu_thread, v);
 	}
 }
 
@@ -228,8 +268,8 @@ static void vm_end(struct vm *vm)
 		struct vcpu *v = &vm->vcpu[i];
 
 		v->run->immediate_exit = 1;
-		pthread_kill(v->thread, SIGUSR1);
-		pthread_join(v->thread, NULL);
+		pthread_kill(v->task.thread, SIGUSR1);
+		join(&v->task);
 	}
 	bell_drain(vm);
 	for (j = 0; j < 2; j++) {
@@ -261,8 +301,10 @@ static void vm_end(struct vm *vm)
 
 static bool answered(int ret)
 {
-	if (ret && errno == ENOMEM)
+	if (ret && errno == ENOMEM) {
+		CHECK(memory);
 		nr_nomem++;
+	}
 	return !ret;
 }
 
@@ -271,7 +313,10 @@ static bool busy(void)
 {
 	return nr_changes < changes_wanted * (this_round + 1) ||
 	       nr_irqfds < changes_wanted / 20 * (this_round + 1) ||
-	       nr_zones < changes_wanted / 50 * (this_round + 1);
+	       nr_zones < changes_wanted / 50 * (this_round + 1) ||
+	       vms[0].rung[0] + vms[1].rung[0] < rings_wanted ||
+	       vms[0].rung[1] + vms[1].rung[1] < rings_wanted ||
+	       (memory && nr_nomem < SHORTAGES * (this_round + 1));
 }
 
 static void *bells(void *arg)
@@ -313,7 +358,9 @@ static void *irqs(void *arg)
 		int fd = eventfd(rnd(&seed) & 1, EFD_NONBLOCK);
 		int back = eventfd(0, EFD_NONBLOCK);
 
-		if (answered(irqfd(vms[v].fd, fd, gsi,
+		if (fd < 0 || back < 0) {
+			CHECK(memory && (errno == ENOMEM || errno == ENFILE));
+		} else if (answered(irqfd(vms[v].fd, fd, gsi,
 				   level ? KVM_IRQFD_FLAG_RESAMPLE : 0, back))) {
 			/* It has its irqfd: none of the other VM as well */
 			if (!answered(irqfd(vms[!v].fd, fd, gsi, 0, 0))) {
@@ -330,8 +377,10 @@ static void *irqs(void *arg)
 		} else {
 			CHECK(errno == ENOMEM);
 		}
-		close(fd);
-		close(back);
+		if (fd >= 0)
+			close(fd);
+		if (back >= 0)
+			close(back);
 	}
 	return NULL;
 }
@@ -355,6 +404,8 @@ static void *zones(void *arg)
 		if (answered(ioctl(vms[v].fd, KVM_REGISTER_COALESCED_MMIO, &zone)))
 			CHECK(!ioctl(vms[v].fd, KVM_UNREGISTER_COALESCED_MMIO,
 				     &zone));
+		else
+			CHECK(errno == ENOMEM);
 		nr_zones++;
 		for (i = 0; i < 24; i++) {
 			r.entry[i].gsi = i;
@@ -368,51 +419,107 @@ static void *zones(void *arg)
 	return NULL;
 }
 
-static void small_memory(unsigned long mib)
+/*
+ * Takes all memory there is, and gives it back, all of it without any. No more
+ * often than asked for: each time the kernel has a lot to say.
+ */
+static void *hog(void *arg)
 {
-	char buf[64];
+	int fd = eventfd(0, EFD_NONBLOCK);
+	unsigned long i, n;
+
+	while (nr_nomem < SHORTAGES * (this_round + 1)) {
+		for (n = 0; n < 100000; n++) {
+			if (!answered(ioeventfd(vms[n & 1].fd, MMIO + 0x200, 4,
+						n, fd, 0)))
+				break;
+		}
+		CHECK(n == 100000 || errno == ENOMEM);
+		/* Let the others have none, for a moment. */
+		usleep(1000);
+		for (i = 0; i < n; i++)
+			CHECK(!ioeventfd(vms[i & 1].fd, MMIO + 0x200, 4, i, fd,
+					 KVM_IOEVENTFD_FLAG_DEASSIGN));
+		nr_hogged += n;
+	}
+	close(fd);
+	return NULL;
+}
+
+static FILE *cgroup_file(const char *name, const char *mode)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/tmp/cgroup/stress/%s", name);
+	f = fopen(path, mode);
+	CHECK(f);
+	return f;
+}
+
+static void cgroup_enter(void)
+{
 	FILE *f;
 
 	mkdir("/tmp/cgroup", 0755);
-	if (mount("none", "/tmp/cgroup", "cgroup2", 0, NULL)) {
-		printf("stress: no cgroup2, so no limit\n");
-		return;
-	}
+	CHECK(!mount("none", "/tmp/cgroup", "cgroup2", 0, NULL));
 	f = fopen("/tmp/cgroup/cgroup.subtree_control", "w");
-	if (f) {
-		fputs("+memory", f);
-		fclose(f);
-	}
+	CHECK(f);
+	fputs("+memory", f);
+	CHECK(!fclose(f));
 	mkdir("/tmp/cgroup/stress", 0755);
-	f = fopen("/tmp/cgroup/stress/memory.max", "w");
-	CHECK(f);
-	fprintf(f, "%lu", mib << 20);
+	memory_max = cgroup_file("memory.max", "w");
+	setvbuf(memory_max, NULL, _IONBF, 0);
+	f = cgroup_file("cgroup.procs", "w");
+	fprintf(f, "%d", getpid());
 	CHECK(!fclose(f));
-	f = fopen("/tmp/cgroup/stress/cgroup.procs", "w");
+	/* Nobody is killed for it: allocations fail. */
+	f = fopen("/proc/self/oom_score_adj", "w");
 	CHECK(f);
-	sprintf(buf, "%d", getpid());
-	fputs(buf, f);
+	fputs("-1000", f);
 	CHECK(!fclose(f));
+}
+
+/* What is used by now, and so much more. */
+static void memory_limit(unsigned long kib)
+{
+	unsigned long used;
+	FILE *f;
+
+	f = cgroup_file("memory.current", "r");
+	CHECK(fscanf(f, "%lu", &used) == 1);
+	fclose(f);
+	fprintf(memory_max, "%lu", used + (kib << 10));
 }
 
 static void wake(int sig)
 {
 }
 
+static void stalled(int sig)
+{
+	static const char text[] = "stress: a round does not end\n";
+
+	if (write(2, text, sizeof(text) - 1))
+		_exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = wake };
-	unsigned long rounds = 10, round, memory = 0;
-	pthread_t thread[5];
-	unsigned int i;
+	unsigned long rounds = 10, round;
+	struct task task[MAX_THREADS];
+	static struct left before;
+	unsigned int i, n;
 	int a;
 
 	for (a = 1; a < argc; a++) {
 		if (sscanf(argv[a], "rounds=%lu", &rounds) != 1 &&
 		    sscanf(argv[a], "vcpus=%u", &nr_vcpus) != 1 &&
 		    sscanf(argv[a], "changes=%lu", &changes_wanted) != 1 &&
+		    sscanf(argv[a], "rings=%lu", &rings_wanted) != 1 &&
 		    sscanf(argv[a], "memory=%lu", &memory) != 1) {
-			fprintf(stderr, "usage: stress [rounds=N] [vcpus=N] [changes=N] [memory=MiB]\n");
+			fprintf(stderr, "usage: stress [rounds=N] [vcpus=N] [changes=N] [rings=N] [memory=KiB]\n");
 			return 2;
 		}
 	}
@@ -421,27 +528,49 @@ int main(int argc, char **argv)
 	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	CHECK(kvm_fd >= 0);
 	sigaction(SIGUSR1, &sa, NULL);
+	signal(SIGALRM, stalled);
+	if (!left_look(&before))
+		return 2;
 	if (memory)
-		small_memory(memory);
+		cgroup_enter();
 
 	for (round = 0; round < rounds; round++) {
 		stop = false;
 		this_round = round;
+		alarm(STALL);
 		vm_make(&vms[0]);
 		vm_make(&vms[1]);
-		CHECK(!pthread_create(&thread[0], NULL, bells, (void *)1));
-		CHECK(!pthread_create(&thread[1], NULL, bells, (void *)5));
-		CHECK(!pthread_create(&thread[2], NULL, irqs, (void *)(round + 7)));
-		CHECK(!pthread_create(&thread[3], NULL, irqs, (void *)(round + 8)));
-		CHECK(!pthread_create(&thread[4], NULL, zones, (void *)(round + 9)));
-		for (i = 0; i < 5; i++)
-			pthread_join(thread[i], NULL);
+		if (memory) {
+			CHECK(!mlockall(MCL_CURRENT));
+			memory_limit(memory + MAX_THREADS * STACK / 1024);
+		}
+		n = 0;
+		start(&task[n++], bells, (void *)1);
+		start(&task[n++], bells, (void *)5);
+		start(&task[n++], irqs, (void *)(round + 7));
+		start(&task[n++], irqs, (void *)(round + 8));
+		start(&task[n++], zones, (void *)(round + 9));
+		if (memory)
+			start(&task[n++], hog, NULL);
+		for (i = 0; i < n; i++)
+			join(&task[i]);
+		if (memory)
+			fputs("max", memory_max);
 		stop = true;
 		vm_end(&vms[0]);
 		vm_end(&vms[1]);
 	}
-	printf("stress: %lu rounds, 2 VMs of %u vCPUs: %lu doorbells changed, %lu irqfds, %lu zones, %lu routings, %lu refused, %lu times no memory; %lu MMIO and %lu PIO rings, none lost\n",
+	alarm(0);
+	munlockall();
+	printf("stress: %lu rounds, 2 VMs of %u vCPUs: %lu doorbells changed, %lu irqfds, %lu zones, %lu routings, %lu refused; %lu MMIO and %lu PIO rings, none lost\n",
 	       rounds, nr_vcpus, nr_changes, nr_irqfds, nr_zones, nr_routes,
-	       nr_refused, nr_nomem, kicks[0], kicks[1]);
-	return 0;
+	       nr_refused, kicks[0], kicks[1]);
+	if (memory)
+		printf("stress: %lu times no memory, %lu more doorbells put there to have none\n",
+		       nr_nomem, nr_hogged);
+	if (!kicks[0] || !kicks[1] || !nr_refused || (memory && !nr_nomem)) {
+		fprintf(stderr, "stress: that was none\n");
+		return 1;
+	}
+	return !left_nothing(&before, SLAB_LIMIT);
 }
