@@ -99,7 +99,10 @@ def test_list():
           any(l.split() == ['mmio', '0xd0000', 'any', 'any', '101']
               for l in page.splitlines()), page)
     check('one VM by its folder', run('list', other['vm']).count('\n') == 2)
-    check('none of a process that has none', run('list', '1') == 'no VM of 1\n')
+    for command in 'list', 'watch', 'exits':
+        said = run(command, '1', status=1)
+        check('%s: none of a process that has none' % command,
+              said == 'kvm_doorbells: no VM of 1\n', said)
     r.end()
     check('gone with the VM', run('list') == 'no VM\n')
 
@@ -194,9 +197,39 @@ def test_ends():
     check('and leaves none behind when it is killed', p.returncode == 130 and
           glob.glob('/sys/kernel/tracing/instances/*') == before,
           (p.returncode, glob.glob('/sys/kernel/tracing/instances/*')))
-    check('a bad VM is refused', 'not a process id' in run('list', 'x', status=2))
-    check('so is a bad interval', 'not a number' in
-          run('watch', '-n', '0', status=2))
+    for words, why in ((['list', 'x'], 'no command and no VM: x'),
+                       (['x'], 'no command and no VM: x'),
+                       (['watch', '-n', '0'], 'not a number above 0: 0'),
+                       (['exits', '-t', 'x'], 'not a number above 0: x'),
+                       (['exits', '-t'], 'expected one argument'),
+                       (['--nonsense'], 'unrecognized arguments: --nonsense')):
+        said = run(*words, status=2)
+        check('refused in a line: %s' % ' '.join(words),
+              why in said and said.count('\n') == 1, said)
+    # One that was killed leaves its trace instance; the next removes it
+    p = subprocess.Popen([tool, 'watch', '-n', '100'], stdout=subprocess.PIPE)
+    for _ in range(100):
+        if glob.glob('/sys/kernel/tracing/instances/kvm_doorbells.*/trace_pipe'):
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    p.kill()
+    p.communicate()
+    left = glob.glob('/sys/kernel/tracing/instances/*')
+    run('exits', '-t', '0.1')
+    check('what a killed one left is removed', len(left) == len(before) + 1 and
+          glob.glob('/sys/kernel/tracing/instances/*') == before,
+          (left, glob.glob('/sys/kernel/tracing/instances/*')))
+    # debugfs has a tracefs of its own
+    for hide, words in (['/sys/kernel/debug'], 'is debugfs mounted'), \
+                       (['/sys/kernel/tracing', '/sys/kernel/debug/tracing'],
+                        'is tracefs mounted'):
+        script = ''.join('mount -t tmpfs none %s && ' % h for h in hide)
+        p = subprocess.run(['unshare', '-m', 'sh', '-c',
+                            script + 'exec %s exits -t 0.1' % tool],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        check('without it: %s' % words, p.returncode == 1 and words in p.stderr and
+              p.stderr.count('\n') == 1, (p.returncode, p.stderr))
     p = subprocess.run(['setpriv', '--reuid', '65534', '--clear-groups', tool],
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     check('for root only', p.returncode == 1 and 'root' in p.stderr,
