@@ -57,6 +57,39 @@ struct kvm_io_bus {
 };
 
 /**
+ * struct kvm_io_miss - what a vCPU has found out about a write: it rings nothing
+ * @seq: kvm->doorbell_seq as it was before; 0 if nothing has been found out yet
+ * @addr: where to
+ * @data: the value, if @len
+ * @bus: the bus
+ * @len: width of the write in bytes; 0 if no write to @addr rings, whatever it
+ *	writes
+ *
+ * True as long as no doorbell is registered, that is while kvm->doorbell_seq has
+ * the same value. So who searches before it is certain that the access can be
+ * handled does not search in vain: kvm_io_bus_write() does not search again.
+ *
+ * Written and read by the vCPU's own thread only.
+ */
+struct kvm_io_miss {
+	unsigned long seq;
+	u64 addr;
+	u64 data;
+	u8 bus;
+	u8 len;
+};
+
+/**
+ * struct kvm_io_search - the doorbells of an address, as they were found
+ * @reg: the register, or NULL if no write to the address rings a doorbell
+ * @seq: kvm->doorbell_seq as it was before the search
+ */
+struct kvm_io_search {
+	struct kvm_io_register *reg;
+	unsigned long seq;
+};
+
+/**
  * struct kvm_io_doorbell_key - which writes ring a doorbell
  * @addr: guest physical address, port or subchannel id, to be hit exactly
  * @data: value that must be written, if @match
@@ -123,13 +156,11 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 			    gpa_t addr, int len, const void *val, long cookie);
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
-bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
-		     int len, const void *val);
-struct kvm_io_register *kvm_io_bus_find_register(struct kvm *kvm,
-						 enum kvm_bus bus_idx,
-						 gpa_t addr);
-bool kvm_io_bus_ring_register(struct kvm_io_register *reg, enum kvm_bus bus_idx,
-			      gpa_t addr, int len, const void *val);
+bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len,
+			 const void *val);
+struct kvm_io_search kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
+bool kvm_io_bus_ring_mmio(struct kvm_vcpu *vcpu, struct kvm_io_search found,
+			  gpa_t gpa, int len, const void *val);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

@@ -38,6 +38,13 @@
  *	smp_mb() at the end of register    smp_rmb() at the start of a search
  *	whatever comes of it, stored       search
  *
+ * A vCPU that searches before the access can be handled keeps what it did not
+ * find, with kvm->doorbell_seq as it was before the search (struct kvm_io_miss).
+ * Each registration publishes first and then adds one to that number, by a store
+ * with release order; so as long as the number is the same, what was not there
+ * then is not there now. Compared after the smp_rmb() above, it is as good as a
+ * search: a consequence that the guest has seen came after the new number.
+ *
  * Unregistering a doorbell waits for kicks of that doorbell only, unregistering
  * a device for all readers of kvm->srcu. Neither needs memory.
  *
@@ -69,97 +76,206 @@ static __always_inline struct kvm_io_bus *doorbell_bus(struct kvm *kvm,
 	return &kvm->buses[bus_idx];
 }
 
-static __always_inline bool ring_register(struct kvm_io_register *reg,
+static __always_inline bool ring_doorbell(struct kvm_io_doorbell *doorbell,
 					  enum kvm_bus bus_idx, gpa_t addr,
-					  int len, const void *val)
+					  int len)
 {
-	struct kvm_io_doorbell *doorbell;
-
-	doorbell = kvm_io_register_match(reg, len, val);
-	if (!doorbell || !kvm_io_doorbell_signal(doorbell))
+	if (!kvm_io_doorbell_signal(doorbell))
 		return false;
 	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	return true;
 }
 
+static __always_inline struct kvm_io_register *find_register(struct kvm *kvm,
+							     enum kvm_bus bus_idx,
+							     gpa_t addr)
+{
+	return kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
+}
+
 static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 				 gpa_t addr, int len, const void *val)
 {
+	struct kvm_io_doorbell *doorbell = NULL;
 	struct kvm_io_register *reg;
-	bool rung = false;
-
-	/* Pairs with the smp_mb() of whoever registers. */
-	smp_rmb();
+	bool rung;
 
 	rcu_read_lock();
-	reg = kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
+	reg = find_register(kvm, bus_idx, addr);
 	if (reg)
-		rung = ring_register(reg, bus_idx, addr, len, val);
+		doorbell = kvm_io_register_match(reg, len, val);
+	rung = doorbell && ring_doorbell(doorbell, bus_idx, addr, len);
 	rcu_read_unlock();
 	return rung;
 }
 
-/**
- * kvm_io_bus_ring - ring the doorbell that a write matches, if there is one
- * @kvm: the VM
- * @bus_idx: the bus
- * @addr: guest physical address, port or subchannel id of the write
- * @len: width of the write in bytes; 0 if unknown
- * @val: @len bytes in host order, at any alignment; not read if @len is 0
- *
- * Looks at doorbells only: after false the access still has to be offered to
- * devices.
- *
- * Context: any, interrupts may be off, but not under raw spinlocks and, on
- * PREEMPT_RT, not with interrupts off. Needs no lock of KVM.
- * Return: true if a doorbell was rung.
- */
-bool kvm_io_bus_ring(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
-		     int len, const void *val)
+/* The date of misses that are found out from here on. */
+static __always_inline unsigned long doorbell_seq(struct kvm *kvm)
 {
-	return ring(kvm, bus_idx, addr, len, val);
+	/* Pairs with doorbell_added(): what was added before this is found. */
+	return smp_load_acquire(&kvm->doorbell_seq);
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_ring);
+
+/* The caller has just published a doorbell. */
+static void doorbell_added(struct kvm *kvm)
+{
+	lockdep_assert_held(&kvm->doorbell_lock);
+	/* Pairs with doorbell_seq(). */
+	smp_store_release(&kvm->doorbell_seq, kvm->doorbell_seq + 1);
+}
+
+/* No write of any kind to @addr rings. */
+static __always_inline void missed_all(struct kvm_vcpu *vcpu, unsigned long seq,
+				       enum kvm_bus bus_idx, gpa_t addr)
+{
+	struct kvm_io_miss *miss = &vcpu->io_miss;
+
+	miss->seq = seq;
+	miss->addr = addr;
+	miss->bus = bus_idx;
+	miss->len = 0;
+}
+
+/* This very write does not ring; odd widths are not kept. */
+static __always_inline void missed(struct kvm_vcpu *vcpu, unsigned long seq,
+				   enum kvm_bus bus_idx, gpa_t addr, int len,
+				   const void *val)
+{
+	struct kvm_io_miss *miss = &vcpu->io_miss;
+
+	switch (len) {
+	case 1:
+		miss->data = kvm_io_doorbell_load(val, 1);
+		break;
+	case 2:
+		miss->data = kvm_io_doorbell_load(val, 2);
+		break;
+	case 4:
+		miss->data = kvm_io_doorbell_load(val, 4);
+		break;
+	case 8:
+		miss->data = kvm_io_doorbell_load(val, 8);
+		break;
+	default:
+		miss->seq = 0;
+		return;
+	}
+	miss->seq = seq;
+	miss->addr = addr;
+	miss->bus = bus_idx;
+	miss->len = len;
+}
+
+/*
+ * Whether a write is known to ring nothing. On 32-bit the number of assigns may
+ * come round, in hours, so nothing is known there.
+ */
+static __always_inline bool known_to_miss(const struct kvm_vcpu *vcpu,
+					  enum kvm_bus bus_idx, gpa_t addr,
+					  int len, const void *val)
+{
+	const struct kvm_io_miss *miss = &vcpu->io_miss;
+
+	if (!IS_ENABLED(CONFIG_64BIT) || miss->addr != addr ||
+	    miss->seq != READ_ONCE(vcpu->kvm->doorbell_seq) ||
+	    miss->bus != bus_idx)
+		return false;
+	return !miss->len ||
+	       (miss->len == len &&
+		miss->data == kvm_io_doorbell_load(val, len));
+}
+
+static __always_inline struct kvm_io_search search(struct kvm_vcpu *vcpu,
+						   enum kvm_bus bus_idx,
+						   gpa_t addr)
+{
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_io_search found;
+
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
+	found.seq = doorbell_seq(kvm);
+	found.reg = find_register(kvm, bus_idx, addr);
+	if (!found.reg)
+		missed_all(vcpu, found.seq, bus_idx, addr);
+	return found;
+}
+
+static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
+				       struct kvm_io_search found,
+				       enum kvm_bus bus_idx, gpa_t addr,
+				       int len, const void *val)
+{
+	struct kvm_io_doorbell *doorbell;
+
+	doorbell = kvm_io_register_match(found.reg, len, val);
+	if (!doorbell) {
+		missed(vcpu, found.seq, bus_idx, addr, len, val);
+		return false;
+	}
+	/* One that has just been unregistered is not worth remembering. */
+	return ring_doorbell(doorbell, bus_idx, addr, len);
+}
 
 /**
- * kvm_io_bus_find_register - the first half of kvm_io_bus_ring()
- * @kvm: the VM
- * @bus_idx: the bus
- * @addr: guest physical address, port or subchannel id of a write
+ * kvm_io_bus_ring_pio - ring the doorbell of a write to a port, if there is one
+ * @vcpu: who writes
+ * @port: the port
+ * @len: width of the write in bytes
+ * @val: @len bytes in host order, at any alignment
+ *
+ * Looks at doorbells only: after false the access still has to be offered to
+ * devices, by kvm_io_bus_write(), which does not search for doorbells again.
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off, but not
+ * under raw spinlocks and, on PREEMPT_RT, not with interrupts off. Needs no
+ * lock of KVM.
+ * Return: true if a doorbell was rung.
+ */
+bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len,
+			 const void *val)
+{
+	struct kvm_io_search found = search(vcpu, KVM_PIO_BUS, port);
+
+	return found.reg && ring_found(vcpu, found, KVM_PIO_BUS, port, len, val);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
+
+/**
+ * kvm_io_bus_search_mmio - find the doorbells at an address
+ * @vcpu: who writes
+ * @gpa: guest physical address of the write
  *
  * For who has to do more work to learn what the write writes.
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the register, or NULL if no write to @addr rings a doorbell.
+ * Return: the doorbells at @gpa.
  */
-struct kvm_io_register *kvm_io_bus_find_register(struct kvm *kvm,
-						 enum kvm_bus bus_idx,
-						 gpa_t addr)
+struct kvm_io_search kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	/* Pairs with the smp_mb() of whoever registers. */
-	smp_rmb();
-	return kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
+	return search(vcpu, KVM_MMIO_BUS, gpa);
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_find_register);
+EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
 
 /**
- * kvm_io_bus_ring_register - the second half of kvm_io_bus_ring()
- * @reg: what kvm_io_bus_find_register() returned for @bus_idx and @addr
- * @bus_idx: the bus
- * @addr: guest physical address, port or subchannel id of the write
- * @len: width of the write in bytes; 0 if unknown
- * @val: @len bytes in host order, at any alignment; not read if @len is 0
+ * kvm_io_bus_ring_mmio - ring the doorbell of a write that was searched for
+ * @vcpu: who writes
+ * @found: what kvm_io_bus_search_mmio() returned for @gpa, with a register
+ * @gpa: guest physical address of the write
+ * @len: width of the write in bytes
+ * @val: @len bytes in host order, at any alignment
  *
- * Context: RCU read-side critical section; else as for kvm_io_bus_ring().
+ * Context: the RCU read-side critical section of the search; else as for
+ * kvm_io_bus_ring_pio().
  * Return: true if a doorbell was rung.
  */
-bool kvm_io_bus_ring_register(struct kvm_io_register *reg, enum kvm_bus bus_idx,
-			      gpa_t addr, int len, const void *val)
+bool kvm_io_bus_ring_mmio(struct kvm_vcpu *vcpu, struct kvm_io_search found,
+			  gpa_t gpa, int len, const void *val)
 {
-	return ring_register(reg, bus_idx, addr, len, val);
+	return ring_found(vcpu, found, KVM_MMIO_BUS, gpa, len, val);
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_ring_register);
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_mmio);
 
 /*
  * Offers an access to the devices that hold it. Not inline, so that kicks and
@@ -200,13 +316,12 @@ static noinline int offer_to(struct kvm_vcpu *vcpu, struct kvm_io_ranges *ranges
 	return -EOPNOTSUPP;
 }
 
+/* After an smp_rmb(), which pairs with the smp_mb() of whoever registers. */
 static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 				 gpa_t addr, int len, void *val, bool write)
 {
 	struct kvm_io_ranges *ranges = &vcpu->kvm->buses[bus_idx].ranges;
 
-	/* Pairs with the smp_mb() of whoever registers. */
-	smp_rmb();
 	if (!rcu_access_pointer(ranges->table))
 		return -EOPNOTSUPP;
 	return offer_to(vcpu, ranges, addr, len, val, write);
@@ -227,7 +342,10 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		     int len, const void *val)
 {
-	if (ring(vcpu->kvm, bus_idx, addr, len, val))
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
+	if (!known_to_miss(vcpu, bus_idx, addr, len, val) &&
+	    ring(vcpu->kvm, bus_idx, addr, len, val))
 		return 0;
 	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
 }
@@ -272,6 +390,8 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val)
 {
+	/* Pairs with the smp_mb() of whoever registers. */
+	smp_rmb();
 	return offer(vcpu, bus_idx, addr, len, val, false);
 }
 
@@ -407,6 +527,8 @@ int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 				kvm_io_register_free(reg);
 		}
 	}
+	if (!ret)
+		doorbell_added(kvm);
 	mutex_unlock(&kvm->doorbell_lock);
 
 	if (ret)
@@ -555,6 +677,8 @@ void kvm_io_bus_init(struct kvm *kvm)
 {
 	memset(kvm->buses, 0, sizeof(kvm->buses));
 	mutex_init(&kvm->doorbell_lock);
+	/* 0 is what vCPUs that know of no miss have. */
+	kvm->doorbell_seq = 1;
 }
 
 /**

@@ -106,7 +106,8 @@ static __always_inline void *kvm_io_index_find(const struct kvm_io_index *index,
 {
 	const struct kvm_io_index_root *root = rcu_dereference(index->root);
 	const struct kvm_io_index_block *block;
-	unsigned int seq, pos;
+	unsigned int seq;
+	size_t pos;
 	const u64 *k;
 	void *val;
 
@@ -130,7 +131,7 @@ again:
 	val = NULL;
 	/* The one address that looks like padding is the last if it is there. */
 	if (unlikely(key == KVM_IO_INDEX_PAD)) {
-		pos = READ_ONCE(block->nr) - 1;
+		pos = READ_ONCE(block->nr) - 1U;
 		if (pos < KVM_IO_INDEX_BLOCK && block->key[pos] == key)
 			val = rcu_dereference(block->val[pos]);
 	} else {

@@ -9,9 +9,8 @@
 #include <linux/uaccess.h>
 #include <trace/events/kvm.h>
 
+#include "doorbell_insn.h"
 #include "mmu.h"
-#include "pmu.h"
-#include "trace.h"
 
 bool __read_mostly kvm_doorbell_fastpath = true;
 module_param_named(doorbell_fastpath, kvm_doorbell_fastpath, bool, 0644);
@@ -25,49 +24,38 @@ MODULE_PARM_DESC(doorbell_mmio,
 		 "Finish kicks by MMIO on AMD without the instruction emulator (default on)");
 EXPORT_SYMBOL_GPL(kvm_doorbell_mmio);
 
-/*
- * Whether the guest may have told a virtual counter to count instructions.
- * Asked before kvm_pmu_trigger_event(), which needs kvm->srcu.
- */
-static __always_inline bool counts_instructions(struct kvm_vcpu *vcpu)
-{
-	return !bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
-			     X86_PMC_IDX_MAX);
-}
+/* The vendors' modules trace what they finish. */
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_mmio);
 
 /**
- * kvm_doorbell_out - ring the doorbell of an OUT instruction
- * @vcpu: who executes it, as it left the guest
- * @reg: the doorbells of the port
- * @port: the port
- * @len: width in bytes; the value is in RAX
- * @next_ip: where the next instruction is
+ * kvm_doorbell_count - count an instruction for the guest
+ * @vcpu: who has executed it
  *
- * Steps over the instruction if this returns true.
- *
- * Context: RCU read-side critical section, without kvm->srcu; interrupts may be
- * off, but not on PREEMPT_RT.
- * Return: true if a doorbell was rung.
+ * Context: with or without kvm->srcu. Any, interrupts may be off.
  */
-bool kvm_doorbell_out(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-		      unsigned int port, unsigned int len, unsigned long next_ip)
+void kvm_doorbell_count(struct kvm_vcpu *vcpu)
 {
-	const void *val = &vcpu->arch.regs[VCPU_REGS_RAX];
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 
-	if (!kvm_io_bus_ring_register(reg, KVM_PIO_BUS, port, len, val))
-		return false;
-
-	++vcpu->stat.io_exits;
-	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
-	kvm_rip_write(vcpu, next_ip);
-	if (unlikely(counts_instructions(vcpu))) {
-		kvm_vcpu_srcu_read_lock(vcpu);
-		kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
-		kvm_vcpu_srcu_read_unlock(vcpu);
-	}
-	return true;
+	kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_out);
+EXPORT_SYMBOL_GPL(kvm_doorbell_count);
+
+/**
+ * kvm_doorbell_no_memslot - whether there is no memslot at an address
+ * @vcpu: the vCPU, not in system management mode
+ * @gpa: the guest physical address
+ *
+ * Context: kvm->srcu held for reading. Any, interrupts may be off.
+ * Return: true if so.
+ */
+bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	return !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
+}
+EXPORT_SYMBOL_GPL(kvm_doorbell_no_memslot);
 
 /* Bits of an entry that are an address, down to bit @shift. */
 static __always_inline u64 entry_address(u64 entry, unsigned int shift)
@@ -125,13 +113,9 @@ static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
 	return true;
 }
 
-/*
- * Where in guest physical memory the processor has fetched an instruction from.
- * Rights are not checked, since it has done so, and no accessed bit is set,
- * since it has done that, too. Page faults are disabled.
- */
-static noinline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
-			  gpa_t *gpa)
+/* Page faults are disabled. */
+static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
+				 u64 linear, gpa_t *gpa)
 {
 	bool lma = efer & EFER_LMA;
 	unsigned int level, shift;
@@ -165,99 +149,107 @@ static noinline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
 	return true;
 }
 
-/* Reads one that lies in one page. Page faults are disabled. */
-static __always_inline bool read_code(const u64 __user *p, u64 *code)
-{
-	if (!p || !user_read_access_begin(p, KVM_DOORBELL_FETCH))
-		return false;
-	unsafe_get_user(code[0], p, fault);
-	unsafe_get_user(code[1], p + 1, fault);
-	user_read_access_end();
-	return true;
-fault:
-	user_read_access_end();
-	return false;
-}
-
 /**
- * kvm_doorbell_fetch - read the instruction with which a vCPU left the guest
- * @vcpu: the vCPU, not in system management mode
- * @cr0: its CR0
+ * kvm_doorbell_walk - where an instruction is that a vCPU has fetched
+ * @vcpu: the vCPU, not in system management mode, with paging
  * @cr3: its CR3
  * @efer: its EFER
  * @linear: linear address of the instruction
- * @code: room for KVM_DOORBELL_FETCH bytes, aligned to 8
  *
- * Reads with page faults disabled: what userspace does not have in memory
- * right now is not waited for.
+ * Rights are not checked, since the processor has fetched it, and no accessed
+ * bit is set, since the processor has done that, too. Page tables that userspace
+ * does not have in memory right now are not waited for.
  *
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
- * Return: how many bytes there are, at the end of @code: all, or fewer if
- * they end with the page; 0 if they cannot be read.
+ * Return: the guest physical address, or INVALID_GPA.
  */
-unsigned int kvm_doorbell_fetch(struct kvm_vcpu *vcpu, unsigned long cr0,
-				u64 cr3, u64 efer, u64 linear, u8 *code)
+gpa_t kvm_doorbell_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear)
 {
-	unsigned int offset = offset_in_page(linear);
-	unsigned int skip = 0;
-	bool ok = false;
-	gpa_t gpa = linear;
+	gpa_t gpa;
+	bool ok;
+
+	pagefault_disable();
+	ok = walk(vcpu, cr3, efer, linear, &gpa);
+	pagefault_enable();
+	return ok ? gpa : INVALID_GPA;
+}
+EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
+
+/**
+ * kvm_doorbell_read - read and decode the store with which a vCPU left the guest
+ * @vcpu: the vCPU, not in system management mode
+ * @gpa: guest physical address of the instruction
+ * @bits: 16, 32 or 64: which kind of code
+ * @memo: what was decoded last time; has the store afterwards if there is one
+ *
+ * Reads with page faults disabled: what userspace does not have in memory
+ * right now is not waited for. Does not read behind the end of the page.
+ *
+ * Context: kvm->srcu held for reading. Any, interrupts may be off.
+ * Return: true if it is certain that there is a plain store.
+ */
+bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
+		       struct kvm_doorbell_memo *memo)
+{
+	unsigned int offset = offset_in_page(gpa), skip = 0;
+	const u64 __user *p;
+	u64 low, high;
 
 	if (unlikely(offset > PAGE_SIZE - KVM_DOORBELL_FETCH))
 		skip = offset - (PAGE_SIZE - KVM_DOORBELL_FETCH);
 
+	p = guest_memory(vcpu, gpa - skip);
+	if (!p)
+		return false;
 	pagefault_disable();
-	if (!(cr0 & X86_CR0_PG) || walk(vcpu, cr3, efer, linear, &gpa))
-		ok = read_code(guest_memory(vcpu, gpa - skip), (u64 *)code);
+	if (!user_read_access_begin(p, KVM_DOORBELL_FETCH))
+		goto out;
+	unsafe_get_user(low, p, fault);
+	unsafe_get_user(high, p + 1, fault);
+	user_read_access_end();
 	pagefault_enable();
-	return ok ? KVM_DOORBELL_FETCH - skip : 0;
+	return kvm_doorbell_memo_decode(memo, low, high, skip, bits);
+
+fault:
+	user_read_access_end();
+out:
+	pagefault_enable();
+	return false;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_fetch);
+EXPORT_SYMBOL_GPL(kvm_doorbell_read);
 
 /**
- * kvm_doorbell_is_mmio - whether an address is not memory
- * @vcpu: who stores, not in system management mode
- * @gpa: the guest physical address, which the page tables of the processor
- *	have for emulated MMIO
- *
- * Those page tables may be older than the memslots.
- *
- * Context: kvm->srcu held for reading. Any, interrupts may be off.
- * Return: true if so.
- */
-bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	return vcpu_match_mmio_gpa(vcpu, gpa) ||
-	       !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
-}
-EXPORT_SYMBOL_GPL(kvm_doorbell_is_mmio);
-
-/**
- * kvm_doorbell_store - ring the doorbell of a store
- * @vcpu: who executes it, as it left the guest
- * @reg: the doorbells of @gpa
- * @gpa: where to
- * @len: width in bytes
- * @val: the value, in the lowest @len bytes
+ * kvm_doorbell_missed - finish a store for which no doorbell waits
+ * @vcpu: who executes it; what it stores where is in vcpu->io_miss
  * @next_ip: where the next instruction is
  *
- * Steps over the instruction if this returns true.
+ * For who has decoded a store because there are doorbells at its address, and
+ * need not have the emulator do it once more to find out the same.
  *
- * Context: RCU read-side critical section; kvm->srcu held for reading;
- * interrupts may be off, but not on PREEMPT_RT.
- * Return: true if a doorbell was rung.
+ * Context: process context, may sleep; kvm->srcu held for reading.
+ * Return: as a handler of exits: 1 to enter the guest again, 0 to leave for
+ * userspace.
  */
-bool kvm_doorbell_store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-			gpa_t gpa, unsigned int len, u64 val,
-			unsigned long next_ip)
+int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip)
 {
-	if (!kvm_io_bus_ring_register(reg, KVM_MMIO_BUS, gpa, len, &val))
-		return false;
+	/* A device must not see it change. */
+	struct kvm_io_miss store = vcpu->io_miss;
+	struct kvm_run *run = vcpu->run;
+	int ret;
 
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, &val);
-	kvm_rip_write(vcpu, next_ip);
-	if (unlikely(counts_instructions(vcpu)))
-		kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
-	return true;
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, store.len, store.addr, &store.data);
+	ret = kvm_io_bus_write(vcpu, KVM_MMIO_BUS, store.addr, store.len,
+			       &store.data);
+	kvm_doorbell_step(vcpu, next_ip);
+	if (!ret)
+		return 1;
+
+	++vcpu->stat.mmio_exits;
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = store.addr;
+	memcpy(run->mmio.data, &store.data, sizeof(run->mmio.data));
+	run->mmio.len = store.len;
+	run->mmio.is_write = 1;
+	return 0;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_store);
+EXPORT_SYMBOL_GPL(kvm_doorbell_missed);

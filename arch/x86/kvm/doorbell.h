@@ -24,9 +24,12 @@
  */
 
 #include <linux/kvm_host.h>
+#include <trace/events/kvm.h>
 
 #include "x86.h"
+#include "pmu.h"
 #include "smm.h"
+#include "trace.h"
 
 extern bool kvm_doorbell_fastpath;
 extern bool kvm_doorbell_mmio;
@@ -70,16 +73,100 @@ static __always_inline void kvm_doorbell_rcu_exit(void)
 	rcu_lock_release(&rcu_lock_map);
 }
 
-/* Bytes that are read of an instruction: one more than the longest has. */
-#define KVM_DOORBELL_FETCH	16
+void kvm_doorbell_count(struct kvm_vcpu *vcpu);
 
-bool kvm_doorbell_out(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-		      unsigned int port, unsigned int len, unsigned long next_ip);
-bool kvm_doorbell_store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg,
-			gpa_t gpa, unsigned int len, u64 val,
-			unsigned long next_ip);
-bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
-unsigned int kvm_doorbell_fetch(struct kvm_vcpu *vcpu, unsigned long cr0,
-				u64 cr3, u64 efer, u64 linear, u8 *code);
+/* Step over an instruction that kvm_doorbell_may_step() let pass. */
+static __always_inline void kvm_doorbell_step(struct kvm_vcpu *vcpu,
+					      unsigned long next_ip)
+{
+	kvm_rip_write(vcpu, next_ip);
+	/* Has the guest told a virtual counter to count? */
+	if (unlikely(!bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
+				   X86_PMC_IDX_MAX)))
+		kvm_doorbell_count(vcpu);
+}
+
+/**
+ * kvm_doorbell_out - ring the doorbell of an OUT instruction
+ * @vcpu: who executes it, as it left the guest
+ * @port: the port
+ * @len: width in bytes; the value is in RAX
+ * @next_ip: where the next instruction is
+ *
+ * Steps over the instruction if this returns true.
+ *
+ * Context: RCU read-side critical section; interrupts may be off, but not on
+ * PREEMPT_RT.
+ * Return: true if a doorbell was rung.
+ */
+static __always_inline bool kvm_doorbell_out(struct kvm_vcpu *vcpu,
+					     unsigned int port, unsigned int len,
+					     unsigned long next_ip)
+{
+	const void *val = &vcpu->arch.regs[VCPU_REGS_RAX];
+
+	if (!kvm_io_bus_ring_pio(vcpu, port, len, val))
+		return false;
+	++vcpu->stat.io_exits;
+	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
+	kvm_doorbell_step(vcpu, next_ip);
+	return true;
+}
+
+/**
+ * kvm_doorbell_store - ring the doorbell of a store
+ * @vcpu: who executes it, as it left the guest
+ * @found: the doorbells of @gpa, of which there are some
+ * @gpa: where to
+ * @len: width in bytes
+ * @val: the value, in the lowest @len bytes
+ * @next_ip: where the next instruction is
+ *
+ * Steps over the instruction if this returns true.
+ *
+ * Context: RCU read-side critical section; interrupts may be off, but not on
+ * PREEMPT_RT.
+ * Return: true if a doorbell was rung.
+ */
+static __always_inline bool kvm_doorbell_store(struct kvm_vcpu *vcpu,
+					       struct kvm_io_search found,
+					       gpa_t gpa, unsigned int len,
+					       const u64 *val,
+					       unsigned long next_ip)
+{
+	if (!kvm_io_bus_ring_mmio(vcpu, found, gpa, len, val))
+		return false;
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, (void *)val);
+	kvm_doorbell_step(vcpu, next_ip);
+	return true;
+}
+
+bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa);
+
+/**
+ * kvm_doorbell_is_mmio - whether an address is not memory
+ * @vcpu: who stores, not in system management mode
+ * @gpa: the guest physical address, which the page tables of the processor
+ *	have for emulated MMIO
+ *
+ * Those page tables may be older than the memslots.
+ *
+ * Context: kvm->srcu held for reading. Any, interrupts may be off.
+ * Return: true if so.
+ */
+static __always_inline bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu,
+						 gpa_t gpa)
+{
+	/* What the emulator found out, if the memslots are still the same. */
+	return likely(vcpu_match_mmio_gpa(vcpu, gpa)) ||
+	       kvm_doorbell_no_memslot(vcpu, gpa);
+}
+
+struct kvm_doorbell_memo;
+
+gpa_t kvm_doorbell_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear);
+bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
+		       struct kvm_doorbell_memo *memo);
+int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip);
 
 #endif /* __KVM_X86_DOORBELL_H */

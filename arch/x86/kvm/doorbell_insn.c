@@ -251,3 +251,28 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 	return true;
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_decode);
+
+/**
+ * kvm_doorbell_memo_renew - decode a plain store and keep it
+ * @memo: where to
+ * @low: the first 8 bytes, as they are in memory
+ * @high: the next 8
+ * @skip: how many of them come before the instruction
+ * @bits: 16, 32 or 64: which kind of code
+ *
+ * Context: any.
+ * Return: true if it is certain that there is a plain store.
+ */
+bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
+			     __u64 high, unsigned int skip, unsigned int bits)
+{
+	memo->code[0] = low;
+	memo->code[1] = high;
+	memo->skip = skip;
+	memo->bits = bits;
+	memo->store = kvm_doorbell_decode((const __u8 *)memo->code + skip,
+					  KVM_DOORBELL_FETCH - skip, bits,
+					  &memo->insn);
+	return memo->store;
+}
+EXPORT_SYMBOL_GPL(kvm_doorbell_memo_renew);

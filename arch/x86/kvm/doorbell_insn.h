@@ -19,6 +19,9 @@
 /* An instruction is no longer than this. */
 #define KVM_DOORBELL_INSN_MAX	15
 
+/* Bytes that are read of an instruction: one more than the longest has. */
+#define KVM_DOORBELL_FETCH	16
+
 /* No register here. */
 #define KVM_DOORBELL_NO_REG	(-1)
 
@@ -52,6 +55,51 @@ struct kvm_doorbell_insn {
 
 bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 			 unsigned int bits, struct kvm_doorbell_insn *insn);
+
+/**
+ * struct kvm_doorbell_memo - what was decoded last
+ * @code: the bytes
+ * @skip: how many of them come before the instruction
+ * @bits: which kind of code; 0 if nothing was decoded yet
+ * @store: whether it is a plain store
+ * @value: what it stores; for its user
+ * @insn: the plain store
+ *
+ * The driver of a device kicks by the same few instructions over and over, and
+ * what they are depends on nothing but these bytes.
+ */
+struct kvm_doorbell_memo {
+	__u64 code[KVM_DOORBELL_FETCH / 8];
+	__u8 skip;
+	__u8 bits;
+	bool store;
+	__u64 value;
+	struct kvm_doorbell_insn insn;
+};
+
+bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
+			     __u64 high, unsigned int skip, unsigned int bits);
+
+/**
+ * kvm_doorbell_memo_decode - decode a plain store, unless it is the last one
+ * @memo: what was decoded last; has the store afterwards
+ * @low: the first 8 bytes, as they are in memory
+ * @high: the next 8
+ * @skip: how many of them come before the instruction
+ * @bits: 16, 32 or 64: which kind of code
+ *
+ * Context: any.
+ * Return: true if it is certain that there is a plain store.
+ */
+static inline bool kvm_doorbell_memo_decode(struct kvm_doorbell_memo *memo,
+					    __u64 low, __u64 high,
+					    unsigned int skip, unsigned int bits)
+{
+	if (memo->code[0] == low && memo->code[1] == high &&
+	    memo->skip == skip && memo->bits == bits)
+		return memo->store;
+	return kvm_doorbell_memo_renew(memo, low, high, skip, bits);
+}
 
 /**
  * kvm_doorbell_insn_value - what a plain store writes

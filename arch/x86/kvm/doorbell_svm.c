@@ -36,103 +36,140 @@ static __always_inline u64 segment_base(const struct vcpu_svm *svm,
 }
 
 /*
- * Ring the doorbell of the store that faulted, and step over it. Within an RCU
- * read-side critical section and kvm->srcu; does not sleep.
+ * Decode the store that faulted, into svm->doorbell. The bytes are in the VMCB
+ * where there are decode assists: behind their number, so 16 in all.
  */
-static bool store(struct kvm_vcpu *vcpu, struct kvm_io_register *reg)
+static __always_inline bool decode(struct kvm_vcpu *vcpu, unsigned int bits,
+				   u64 ip)
 {
-	const struct vcpu_svm *svm = to_svm(vcpu);
+	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_control_area *control = &svm->vmcb->control;
 	const struct vmcb_save_area *save = &svm->vmcb->save;
-	const unsigned long *regs = vcpu->arch.regs;
-	gpa_t gpa = control->exit_info_2;
-	u64 code[KVM_DOORBELL_FETCH / 8] __uninitialized;
-	struct kvm_doorbell_insn insn __uninitialized;
-	unsigned int bits, avail;
-	u64 ip, linear, address;
-	bool decoded = false;
+	gpa_t gpa;
 
-	if (!svm_doorbell_may_step(vcpu) || !kvm_doorbell_is_mmio(vcpu, gpa))
-		return false;
+	if (static_cpu_has(X86_FEATURE_DECODEASSISTS) &&
+	    control->insn_len == KVM_DOORBELL_INSN_MAX) {
+		const u64 *bytes = (const u64 *)&control->insn_len;
 
-	ip = regs[VCPU_REGS_RIP];
-	if ((save->efer & EFER_LMA) && (save->cs.attrib & SVM_SELECTOR_L_MASK)) {
-		bits = 64;
-		linear = ip;
-	} else {
-		bits = save->cs.attrib & SVM_SELECTOR_DB_MASK ? 32 : 16;
-		linear = (u32)(save->cs.base + ip);
+		static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
+			      offsetof(struct vmcb_control_area, insn_bytes) ==
+			      offsetof(struct vmcb_control_area, insn_len) + 1);
+		return kvm_doorbell_memo_decode(&svm->doorbell, bytes[0],
+						bytes[1], 1, bits);
 	}
 
-	if (static_cpu_has(X86_FEATURE_DECODEASSISTS))
-		decoded = kvm_doorbell_decode(control->insn_bytes,
-					      control->insn_len, bits, &insn);
-	if (!decoded) {
-		avail = kvm_doorbell_fetch(vcpu, save->cr0, save->cr3,
-					   save->efer, linear, (u8 *)code);
-		if (!kvm_doorbell_decode((u8 *)code + sizeof(code) - avail,
-					 avail, bits, &insn))
+	gpa = bits == 64 ? ip : (u32)(save->cs.base + ip);
+	if (save->cr0 & X86_CR0_PG) {
+		gpa = kvm_doorbell_walk(vcpu, save->cr3, save->efer, gpa);
+		if (gpa == INVALID_GPA)
 			return false;
 	}
-
-	ip += insn.len;
-	if (bits != 64)
-		ip = (u32)ip;
-	address = kvm_doorbell_insn_address(&insn, regs, ip,
-					    segment_base(svm, insn.seg,
-							 bits == 64));
-	if (offset_in_page(address) != offset_in_page(gpa) ||
-	    offset_in_page(gpa) + insn.width > PAGE_SIZE)
-		return false;
-
-	return kvm_doorbell_store(vcpu, reg, gpa, insn.width,
-				  kvm_doorbell_insn_value(&insn, regs), ip);
+	return kvm_doorbell_read(vcpu, gpa, bits, &svm->doorbell);
 }
 
-/**
- * svm_doorbell_store - finish a kick in the handler of nested page faults
- * @vcpu: who executes the store that faulted
- *
- * Context: process context; kvm->srcu held for reading.
- * Return: true if a doorbell was rung and the instruction is done.
+/*
+ * Ring the doorbell of the store that faulted, and step over it. Does not sleep.
+ * A store for which no doorbell waits is left in svm->next_rip, which is 0
+ * after each exit, and vcpu->io_miss.
  */
-bool svm_doorbell_store(struct kvm_vcpu *vcpu)
+static __always_inline bool store(struct kvm_vcpu *vcpu,
+				  struct kvm_io_search found)
 {
-	struct kvm_io_register *reg;
-	bool rung = false;
+	struct vcpu_svm *svm = to_svm(vcpu);
+	const struct vmcb_save_area *save = &svm->vmcb->save;
+	struct kvm_doorbell_memo *memo = &svm->doorbell;
+	const struct kvm_doorbell_insn *insn = &memo->insn;
+	const unsigned long *regs = vcpu->arch.regs;
+	gpa_t gpa = svm->vmcb->control.exit_info_2;
+	u64 ip = regs[VCPU_REGS_RIP], address;
+	unsigned int bits;
 
-	rcu_read_lock();
-	reg = kvm_io_bus_find_register(vcpu->kvm, KVM_MMIO_BUS,
-				       to_svm(vcpu)->vmcb->control.exit_info_2);
-	if (reg)
-		rung = store(vcpu, reg);
-	rcu_read_unlock();
-	return rung;
+	if (!kvm_doorbell_is_mmio(vcpu, gpa))
+		return false;
+
+	if ((save->efer & EFER_LMA) && (save->cs.attrib & SVM_SELECTOR_L_MASK))
+		bits = 64;
+	else
+		bits = save->cs.attrib & SVM_SELECTOR_DB_MASK ? 32 : 16;
+	if (!decode(vcpu, bits, ip))
+		return false;
+
+	ip += insn->len;
+	if (bits != 64)
+		ip = (u32)ip;
+	address = kvm_doorbell_insn_address(insn, regs, ip,
+					    segment_base(svm, insn->seg,
+							 bits == 64));
+	if (offset_in_page(address) != offset_in_page(gpa) ||
+	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
+		return false;
+
+	memo->value = kvm_doorbell_insn_value(insn, regs);
+	if (kvm_doorbell_store(vcpu, found, gpa, insn->width, &memo->value, ip))
+		return true;
+	svm->next_rip = ip;
+	return false;
 }
 
 /**
  * svm_doorbell_store_irqoff - finish a kick by a store in the exit fastpath
  * @vcpu: who executes it
- * @reg: the doorbells of the address
  *
  * Context: interrupts off, not on PREEMPT_RT; RCU read-side critical section;
  * without kvm->srcu.
  * Return: true if a doorbell was rung and the instruction is done.
  */
-bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu,
-			       struct kvm_io_register *reg)
+bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	struct kvm_io_search found;
 	bool rung;
 
-	if (!READ_ONCE(kvm_doorbell_mmio))
+	found = kvm_io_bus_search_mmio(vcpu, control->exit_info_2);
+	if (!found.reg || !svm_doorbell_may_step(vcpu))
 		return false;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	rung = store(vcpu, reg);
+	rung = store(vcpu, found);
 	kvm_vcpu_srcu_read_unlock(vcpu);
 	if (rung)
 		trace_kvm_page_fault(vcpu, control->exit_info_2,
 				     control->exit_info_1);
 	return rung;
+}
+
+/**
+ * svm_doorbell_store - finish a store in the handler of nested page faults
+ * @vcpu: who executes the store that faulted
+ *
+ * A store that the fastpath has decoded in vain is not decoded again.
+ *
+ * Context: process context; kvm->srcu held for reading.
+ * Return: what the handler has to return; negative if the fault is still to be
+ * handled.
+ */
+int svm_doorbell_store(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	gpa_t gpa = svm->vmcb->control.exit_info_2;
+	struct kvm_io_search found;
+	unsigned long next_ip;
+	bool rung = false;
+
+	if (!svm->next_rip) {
+		rcu_read_lock();
+		found = kvm_io_bus_search_mmio(vcpu, gpa);
+		if (found.reg && svm_doorbell_may_step(vcpu))
+			rung = store(vcpu, found);
+		rcu_read_unlock();
+		if (rung)
+			return 1;
+	}
+
+	next_ip = svm->next_rip;
+	svm->next_rip = 0;
+	/* It may have become memory since the fastpath looked. */
+	if (!next_ip || !kvm_doorbell_is_mmio(vcpu, gpa))
+		return -EAGAIN;
+	return kvm_doorbell_missed(vcpu, next_ip);
 }

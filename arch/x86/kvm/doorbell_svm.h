@@ -5,9 +5,8 @@
 #include "doorbell.h"
 #include "svm/svm.h"
 
-bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu,
-			       struct kvm_io_register *reg);
-bool svm_doorbell_store(struct kvm_vcpu *vcpu);
+bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu);
+int svm_doorbell_store(struct kvm_vcpu *vcpu);
 
 /* What a store to emulated MMIO faults with: bits that must be, that may be. */
 #define SVM_DOORBELL_FAULT	(PFERR_WRITE_MASK | PFERR_RSVD_MASK | \
@@ -55,32 +54,26 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 {
 	const struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_control_area *control = &svm->vmcb->control;
-	struct kvm_io_register *reg;
-	unsigned int len, port;
-	bool rung = false;
+	bool rung;
 
 	switch (control->exit_code) {
 	case SVM_EXIT_IOIO:
-		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_out(svm))
+		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_out(svm) ||
+		    !svm_doorbell_may_step(vcpu))
 			return false;
-		port = (u32)control->exit_info_1 >> 16;
-		len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
-		      SVM_IOIO_SIZE_SHIFT;
 		kvm_doorbell_rcu_enter();
-		reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS, port);
-		if (reg && svm_doorbell_may_step(vcpu))
-			rung = kvm_doorbell_out(vcpu, reg, port, len,
-						control->exit_info_2);
+		rung = kvm_doorbell_out(vcpu, (u32)control->exit_info_1 >> 16,
+					(control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
+					SVM_IOIO_SIZE_SHIFT,
+					control->exit_info_2);
 		kvm_doorbell_rcu_exit();
 		return rung;
 	case SVM_EXIT_NPF:
-		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_store(svm))
+		if (!kvm_doorbell_irqoff() || !READ_ONCE(kvm_doorbell_mmio) ||
+		    !svm_doorbell_is_store(svm))
 			return false;
 		kvm_doorbell_rcu_enter();
-		reg = kvm_io_bus_find_register(vcpu->kvm, KVM_MMIO_BUS,
-					       control->exit_info_2);
-		if (reg)
-			rung = svm_doorbell_store_irqoff(vcpu, reg);
+		rung = svm_doorbell_store_irqoff(vcpu);
 		kvm_doorbell_rcu_exit();
 		return rung;
 	default:
@@ -89,18 +82,24 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 }
 
 /**
- * svm_doorbell_fault - finish a kick in the handler of nested page faults
+ * svm_doorbell_fault - finish a store in the handler of nested page faults
  * @vcpu: the vCPU, with a nested page fault to handle
  *
  * What the fastpath has seen and declined is not looked at again.
  *
  * Context: process context; kvm->srcu held for reading.
- * Return: true if the fault was a kick and is done: the guest can go on.
+ * Return: what the handler has to return; negative if the fault is still to be
+ * handled.
  */
-static __always_inline bool svm_doorbell_fault(struct kvm_vcpu *vcpu)
+static __always_inline int svm_doorbell_fault(struct kvm_vcpu *vcpu)
 {
-	return svm_doorbell_is_store(to_svm(vcpu)) && !kvm_doorbell_irqoff() &&
-	       READ_ONCE(kvm_doorbell_mmio) && svm_doorbell_store(vcpu);
+	if (!svm_doorbell_is_store(to_svm(vcpu)))
+		return -EAGAIN;
+	/* Decoded in the fastpath? Or is there none? */
+	if (!to_svm(vcpu)->next_rip &&
+	    (kvm_doorbell_irqoff() || !READ_ONCE(kvm_doorbell_mmio)))
+		return -EAGAIN;
+	return svm_doorbell_store(vcpu);
 }
 
 #endif /* __KVM_X86_DOORBELL_SVM_H */

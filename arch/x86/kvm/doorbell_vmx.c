@@ -28,8 +28,7 @@ fastpath_t vmx_doorbell_out_irqoff(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	unsigned long info = vmx_get_exit_qual(vcpu);
-	struct kvm_io_register *reg;
-	unsigned int port, insn_len;
+	unsigned int insn_len;
 	unsigned long next_ip;
 	bool rung;
 
@@ -46,10 +45,8 @@ fastpath_t vmx_doorbell_out_irqoff(struct kvm_vcpu *vcpu)
 		next_ip = (u32)next_ip;
 
 	kvm_doorbell_rcu_enter();
-	port = (u16)(info >> OUT_PORT_SHIFT);
-	reg = kvm_io_bus_find_register(vcpu->kvm, KVM_PIO_BUS, port);
-	rung = reg && kvm_doorbell_out(vcpu, reg, port, (info & OUT_LEN) + 1,
-				       next_ip);
+	rung = kvm_doorbell_out(vcpu, (u16)(info >> OUT_PORT_SHIFT),
+				(info & OUT_LEN) + 1, next_ip);
 	kvm_doorbell_rcu_exit();
 	return rung ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
 }

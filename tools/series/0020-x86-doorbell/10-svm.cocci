@@ -24,15 +24,18 @@ identifier vcpu, svm, control;
 
 // targets: arch/x86/kvm/svm/svm.c
 @@
-identifier vcpu;
+identifier vcpu, rc;
 expression E1, E2;
 @@
   npf_interception(struct kvm_vcpu *vcpu)
   {
 	...
+	int rc;
+	...
 	trace_kvm_page_fault(vcpu, E1, E2);
-+	if (svm_doorbell_fault(vcpu))
-+		return 1;
++	rc = svm_doorbell_fault(vcpu);
++	if (rc >= 0)
++		return rc;
 	...
   }
 

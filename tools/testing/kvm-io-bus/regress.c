@@ -50,6 +50,19 @@ static int bus_write(int bus, u64 addr, int len, const void *val)
 	return ret;
 }
 
+static bool bus_ring(u64 addr, int len, const void *val)
+{
+	bool rung;
+
+	trace.nr = 0;
+	trace_now = &trace;
+	rcu_read_lock();
+	rung = ring_store(&w.vcpu, addr, len, val);
+	rcu_read_unlock();
+	trace_now = NULL;
+	return rung;
+}
+
 static int bus_read(int bus, u64 addr, int len)
 {
 	u64 val;
@@ -449,12 +462,7 @@ static bool search_after_barrier(void)
 		bus_read(M_MMIO, 0x1000, 4);
 		TEST(shim_nr_rmb > nr);
 		nr = shim_nr_rmb;
-		kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, 0x1000, 4, &val);
-		TEST(shim_nr_rmb > nr);
-		nr = shim_nr_rmb;
-		rcu_read_lock();
-		kvm_io_bus_find_register(&w.kvm, KVM_MMIO_BUS, 0x1000);
-		rcu_read_unlock();
+		bus_ring(0x1000, 4, &val);
 		TEST(shim_nr_rmb > nr);
 		nr = shim_nr_rmb;
 		idx = srcu_read_lock(&w.kvm.srcu);
@@ -463,6 +471,84 @@ static bool search_after_barrier(void)
 		TEST(shim_nr_rmb > nr);
 		TEST(!dev_add(M_MMIO, 0x1000, 4, TAKES));
 	}
+	return true;
+}
+
+/* What a vCPU has missed it knows, until a doorbell is assigned. */
+static unsigned int hooked;
+
+static void miss_now(void)
+{
+	void (*hook)(void) = shim_writer_hook;
+	u32 val = 7;
+
+	shim_writer_hook = NULL;
+	bus_ring(0x1000, 4, &val);
+	hooked++;
+	shim_writer_hook = hook;
+}
+
+static void assign_now(void)
+{
+	if (hooked--)
+		return;
+	shim_reader_hook = NULL;
+	shim_in_hook = true;
+	ioeventfd(0x1000, 4, MATCH, 7, 1);
+	shim_in_hook = false;
+}
+
+static bool misses_known(void)
+{
+	struct kvm_io_miss *miss = &w.vcpu.io_miss;
+	u32 val = 7, other = 8;
+	unsigned int i;
+
+	/* Nothing there at all; then other values, other widths */
+	TEST(!bus_ring(0x1000, 4, &val));
+	TEST(miss->seq == w.kvm.doorbell_seq && !miss->len);
+	TEST(!ioeventfd(0x1000, 4, MATCH, 7, 1));
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
+	TEST(!bus_ring(0x1000, 4, &other) && miss->len == 4 && miss->data == 8);
+	TEST(bus_write(M_MMIO, 0x1000, 4, &other) == -EOPNOTSUPP);
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
+	TEST(!bus_ring(0x1000, 2, &val) && miss->len == 2 && miss->data == 7);
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
+	TEST(bus_ring(0x1000, 4, &val) && seen("!1"));
+
+	/* It is not searched for again, but devices are asked. */
+	miss->seq = w.kvm.doorbell_seq;
+	miss->addr = 0x1000;
+	miss->bus = KVM_MMIO_BUS;
+	miss->len = 0;
+	TEST(bus_write(M_MMIO, 0x1000, 4, &val) == -EOPNOTSUPP);
+	TEST(!dev_add(M_MMIO, 0x1000, 4, TAKES));
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("w0"));
+
+	/* Missed at every step of assigning, and found when it is over */
+	TEST(!ioeventfd(0x1000, 4, MATCH | GONE, 7, 1));
+	for (i = 0; i < 70; i++)
+		TEST(!ioeventfd(0x1000 + (i & 1 ? 8 : -8) * (i + 1), 4, 0, 0, 2));
+	hooked = 0;
+	shim_writer_hook = miss_now;
+	TEST(!ioeventfd(0x1000, 4, MATCH, 7, 1));
+	shim_writer_hook = NULL;
+	TEST(hooked);
+	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
+
+	/* Assigned at every step of a search in vain */
+	for (i = 0; i < 40; i++) {
+		TEST(!ioeventfd(0x1000, 4, MATCH | GONE, 7, 1));
+		hooked = i;
+		shim_reader_hook = assign_now;
+		bus_ring(0x1000, 4, &val);
+		if (shim_reader_hook) {
+			shim_reader_hook = NULL;
+			break;
+		}
+		TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
+	}
+	TEST(i > 3 && i < 40);
 	return true;
 }
 
@@ -549,14 +635,13 @@ static void kick_kept(void)
 
 	shim_writer_hook = NULL;
 	for (i = 0; i < nr_kept; i++) {
-		nr_lost += !kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, kept_addr(i),
-					    4, &val);
+		nr_lost += !bus_ring(kept_addr(i), 4, &val);
 		nr_kicked++;
 	}
 	/* Behind, before and in between there is nothing, or what comes */
-	kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, 0, 4, &val);
-	kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, ~0ull, 4, &val);
-	kvm_io_bus_ring(&w.kvm, KVM_MMIO_BUS, kept_addr(nr_kept) + 4, 4, &val);
+	bus_ring(0, 4, &val);
+	bus_ring(~0ull, 4, &val);
+	bus_ring(kept_addr(nr_kept) + 4, 4, &val);
 	shim_writer_hook = hook;
 }
 
@@ -756,6 +841,7 @@ static const struct {
 	{ "ioctl_arguments", ioctl_arguments },
 	{ "closed_eventfd", closed_eventfd },
 	{ "search_after_barrier", search_after_barrier },
+	{ "misses_known", misses_known },
 	{ "srcu_left_alone", srcu_left_alone },
 	{ "index_in_any_order", index_in_any_order },
 	{ "kicks_during_changes", kicks_during_changes },

@@ -23,4 +23,13 @@ static inline bool shim_suspended(void)
 	return shim_in_hook;
 }
 
+/* What x86 does of a store: within an RCU read-side critical section. */
+static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len,
+			      const void *val)
+{
+	struct kvm_io_search found = kvm_io_bus_search_mmio(vcpu, addr);
+
+	return found.reg && kvm_io_bus_ring_mmio(vcpu, found, addr, len, val);
+}
+
 #endif /* SHIM_CTL_H */

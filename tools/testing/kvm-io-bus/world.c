@@ -255,6 +255,9 @@ struct op op_resolve(const struct world *w, const struct op *op)
 		r.len = 0;
 	if (op->kind == OP_ADD_DEV)
 		r.fd = w->nr_devs;
+	/* Rung without a vCPU's ordinary exit are ports and stores only. */
+	if (r.kind == OP_RING)
+		r.bus = r.bus == M_PIO || r.bus == M_CCW ? M_PIO : M_MMIO;
 	return r;
 }
 
@@ -352,18 +355,15 @@ static long real_write(struct world *w, const struct op *op)
 	void *mem;
 
 	val = access_data(op, &mem);
-	if (op->kind == OP_RING && op->align & 1) {
-		struct kvm_io_register *reg;
-
+	if (op->kind == OP_RING) {
 		rcu_read_lock();
-		reg = kvm_io_bus_find_register(&w->kvm, op->bus, op->addr);
-		ret = reg && kvm_io_bus_ring_register(reg, op->bus, op->addr,
-						      op->len,
-						      op->len ? val : NULL);
+		if (op->bus == KVM_PIO_BUS)
+			ret = kvm_io_bus_ring_pio(&w->vcpu, op->addr, op->len,
+						  op->len ? val : NULL);
+		else
+			ret = ring_store(&w->vcpu, op->addr, op->len,
+					 op->len ? val : NULL);
 		rcu_read_unlock();
-	} else if (op->kind == OP_RING) {
-		ret = kvm_io_bus_ring(&w->kvm, op->bus, op->addr, op->len,
-				      op->len ? val : NULL);
 	} else {
 		int idx = srcu_read_lock(&w->kvm.srcu);
 

@@ -104,6 +104,10 @@ extern void (*shim_writer_hook)(void);
 
 /* Barriers, and stores and loads that have them */
 
+/* The harness is a 64-bit program. */
+#define CONFIG_64BIT		1
+#define IS_ENABLED(option)	option
+
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #ifdef SHIM_BENCH
 #define smp_rmb()		__asm__ __volatile__("" ::: "memory")

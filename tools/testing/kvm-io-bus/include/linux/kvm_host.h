@@ -8,12 +8,14 @@
 struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
 	struct mutex doorbell_lock;
+	unsigned long doorbell_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 };
 
 struct kvm_vcpu {
 	struct kvm *kvm;
+	struct kvm_io_miss io_miss;
 };
 
 int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args);
