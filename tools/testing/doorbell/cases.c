@@ -310,6 +310,29 @@ static void run_kick(struct group *group)
 		run_rings(op, &kick, group->arg[1], consumer);
 }
 
+/* arg: enum handled */
+static void run_handled(struct group *group)
+{
+	struct op *op = &group->op[0];
+	struct vm vm;
+	int round;
+	u64 start;
+
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	for (round = -1; round < options.repeat; round++) {
+		vm_prepare_exits(&vm, group->arg[0], options.kicks);
+		start = now();
+		if (!vm_run(&vm)) {
+			op_fail(op, "instead of the end came %s",
+				vm_exit_text(&vm));
+			break;
+		}
+		op_sample(op, round, now() - start, options.kicks);
+	}
+	vm_destroy(&vm);
+}
+
 /* arg: size in bytes; a wildcard of that length over MMIO */
 static void run_size(struct group *group)
 {
@@ -354,7 +377,10 @@ static void run_same(struct group *group)
 	pool_close(&pool);
 }
 
-/* arg: whether PIO, number of doorbells next to the byte that is written */
+/*
+ * arg: whether PIO, number of doorbells next to the byte that is written, whether
+ * it is their own byte instead, with a value that none of them waits for
+ */
 static void run_miss(struct group *group)
 {
 	struct kick kick = {
@@ -376,8 +402,10 @@ static void run_miss(struct group *group)
 		vm_doorbell(&vm, &kick, DATAMATCH, pool_fd(&pool, kick.data),
 			    true);
 
-	kick.addr++;
-	kick.data = 0;
+	if (!group->arg[2]) {
+		kick.addr++;
+		kick.data = 0;
+	}
 	for (round = -1; round < options.repeat; round++) {
 		vm_prepare_kicks(&vm, &kick, options.kicks);
 		start = now();
@@ -619,7 +647,7 @@ static void run_vcpu(struct group *group)
 			vm_doorbell(&vm, &kick, WILDCARD, fd, true);
 		}
 		start = now();
-		vm.vcpu = vm_bare_vcpu(&vm);
+		vm.vcpu = vm_bare_vcpu(&vm, 0);
 		end = now();
 		if (vm.vcpu < 0)
 			die_errno("cannot create a vCPU");
@@ -753,9 +781,65 @@ static void *vcpu_thread(void *arg)
 	return vm_run(arg) ? NULL : arg;
 }
 
+/* Two vCPUs send an interrupt to and fro, and sleep until it comes. */
+static void run_ipis(struct group *group)
+{
+	struct op *op = &group->op[0];
+	struct vm first, second;
+	pthread_t thread;
+	void *lost;
+	int round;
+	u64 start;
+
+	if (!kvm_capability(KVM_CAP_IRQCHIP)) {
+		op_skip(op, "this KVM has no interrupt controllers");
+		return;
+	}
+
+	vm_create(&first);
+	vm_create_irqchip(&first);
+	vm_create_vcpu(&first);
+	vm_add_vcpu(&first, &second);
+	vm_switch_apic_on(&first);
+	vm_switch_apic_on(&second);
+	for (round = -1; round < options.repeat; round++) {
+		vm_prepare_ipis(&first, &second, 2 * options.kicks);
+		start = now();
+		if (pthread_create(&thread, NULL, vcpu_thread, &second))
+			die("cannot start a thread");
+		if (!vm_run(&first))
+			op_fail(op, "instead of the end came %s",
+				vm_exit_text(&first));
+		pthread_join(thread, &lost);
+		if (lost)
+			op_fail(op, "instead of the end came %s",
+				vm_exit_text(&second));
+		if (op->failure[0])
+			break;
+		op_sample(op, round, now() - start, options.kicks);
+	}
+	vm_end_vcpu(&second);
+	vm_destroy(&first);
+}
+
+/* Where a vCPU that answers by leaving for userspace is heard */
+static int answer;
+static struct kick answer_kick;
+
+static void *answering_thread(void *arg)
+{
+	while (!vm_run(arg)) {
+		if (!vm_exit_is(arg, &answer_kick))
+			return arg;
+		give(answer);
+	}
+	return NULL;
+}
+
 /*
  * The vCPU halts in the kernel; a write to the irqfd wakes it, its handler
- * kicks, and that wakes the thread which wrote.
+ * kicks, and that wakes the thread which wrote.  arg: whether there is a doorbell;
+ * without it the vCPU's thread answers.
  */
 static void run_round_trip(struct group *group)
 {
@@ -778,9 +862,13 @@ static void run_round_trip(struct group *group)
 	vm_create_vcpu(&vm);
 	vm_set_msi_routes(&vm, 1);
 	vm_irqfd(&vm, 0, irq, true);
-	vm_doorbell(&vm, &kick, DATAMATCH, doorbell, true);
+	if (group->arg[0])
+		vm_doorbell(&vm, &kick, DATAMATCH, doorbell, true);
+	answer = doorbell;
+	answer_kick = kick;
 	vm_prepare_idle(&vm, &kick);
-	if (pthread_create(&thread, NULL, vcpu_thread, &vm))
+	if (pthread_create(&thread, NULL,
+			   group->arg[0] ? vcpu_thread : answering_thread, &vm))
 		die("cannot start a thread");
 
 	for (round = -1; round < options.repeat; round++) {
@@ -947,6 +1035,10 @@ static void add_kicks(void)
 		add_op(add_group(run_kick, pio, WILDCARD, USERSPACE),
 		       "exit to userspace, which does nothing", "exit/%s",
 		       buses[pio]);
+	add_op(add_group(run_handled, EXIT_CPUID, 0, 0),
+	       "CPUID, answered by KVM", "exit/cpuid");
+	add_op(add_group(run_handled, EXIT_MSR, 0, 0),
+	       "RDMSR, answered by KVM", "exit/msr");
 	for (pio = 1; pio >= 0; pio--)
 		add_op(add_group(run_kick, pio, WILDCARD, RELAY),
 		       "exit to userspace, which rings the module by ioctl",
@@ -985,6 +1077,11 @@ static void add_many(void)
 			add_op(add_group(run_miss, pio, n, 0),
 			       "exit from the byte next to so many doorbells",
 			       "miss/%s/%d", buses[pio], n);
+
+	for (pio = 1; pio >= 0; pio--)
+		add_op(add_group(run_miss, pio, 200, 1),
+		       "exit from their byte with another value",
+		       "miss/%s/value", buses[pio]);
 
 	for (shape = 0; shape < SHAPES; shape++) {
 		static const char * const text[] = {
@@ -1033,9 +1130,15 @@ static void add_irqfds(void)
 		add_op(group, "the newest of the irqfds off again",
 		       "irqfd/deassign/%d", present[i]);
 	}
-	add_op(add_group(run_round_trip, 0, 0, 0),
+	add_op(add_group(run_round_trip, true, 0, 0),
 	       "eventfd, interrupt, handler's kick, eventfd: a round trip",
 	       "irqfd/round-trip");
+	add_op(add_group(run_round_trip, false, 0, 0),
+	       "HLT, interrupt, handler's OUT to userspace, HLT",
+	       "hlt/round-trip");
+	add_op(add_group(run_ipis, 0, 0, 0),
+	       "HLT, interrupt from the other vCPU, one back to it, HLT",
+	       "ipi/round-trip");
 }
 
 static void add_churns(void)

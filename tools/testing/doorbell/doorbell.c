@@ -418,6 +418,7 @@ int main(int argc, char **argv)
 		out = stderr;
 	fprintf(out, "%-30s %12s %12s %12s %12s %4s\n", "operation",
 		"per second", "median ns", "min", "max", "n");
+	fflush(out);
 	for (group = groups; group; group = group->next) {
 		bool wanted = false;
 

@@ -2,6 +2,9 @@
 #include "guest.h"
 
 #define APIC_EOI	0xfee000b0
+#define APIC_ICR	0xfee00300
+#define APIC_ICR2	0xfee00310
+#define MSR_APIC_BASE	0x1b
 
 	.macro	entry name
 	.globl	\name
@@ -64,6 +67,34 @@
 	hlt
 	jmp	guest_idle
 
+	entry	guest_cpuid
+	xorl	%eax, %eax
+	cpuid
+	decl	%esi
+	jnz	guest_cpuid
+	jmp	done
+
+	entry	guest_msr
+	movl	$MSR_APIC_BASE, %ecx
+	rdmsr
+	decl	%esi
+	jnz	guest_msr
+	jmp	done
+
+	/* Two of them: the first begins, each answers the other's interrupt. */
+	entry	guest_ipi_first
+	movl	%ebx, APIC_ICR2
+	movl	$(0x4000 | GUEST_IPI_VECTOR), APIC_ICR
+	jmp	1f
+	entry	guest_ipi_second
+	movl	%ebx, APIC_ICR2
+1:	cli
+	cmpl	$0, GUEST_DATA
+	jle	done
+	sti
+	hlt
+	jmp	1b
+
 done:	outb	%al, $GUEST_DONE_PORT
 	/* The host has had enough: each later job starts at its own label. */
 	ud2
@@ -72,6 +103,13 @@ done:	outb	%al, $GUEST_DONE_PORT
 	movl	$0, APIC_EOI
 	outw	%ax, %dx
 	iretl
+
+	entry	guest_ipi
+	movl	$0, APIC_EOI
+	decl	GUEST_DATA
+	js	1f
+	movl	$(0x4000 | GUEST_IPI_VECTOR), APIC_ICR
+1:	iretl
 
 	entry	guest_end
 

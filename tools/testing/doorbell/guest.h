@@ -21,6 +21,7 @@
 
 #define GUEST_DONE_PORT		0x7e
 #define GUEST_IRQ_VECTOR	0x40
+#define GUEST_IPI_VECTOR	0x41
 
 #ifndef __ASSEMBLER__
 extern const char guest_begin[], guest_end[];
@@ -35,6 +36,13 @@ extern const char guest_mmio8[];
  * writes the 2 bytes of ax to the port in dx.
  */
 extern const char guest_idle[], guest_irq[];
+/* esi is the count. */
+extern const char guest_cpuid[], guest_msr[];
+/*
+ * Halt until the word at GUEST_DATA, which each interrupt takes 1 off, is 0; ebx
+ * is the other's APIC ID in the register's place for it.
+ */
+extern const char guest_ipi_first[], guest_ipi_second[], guest_ipi[];
 #endif
 
 #endif /* GUEST_H */

@@ -67,18 +67,23 @@ static void put_descriptor(struct vm *vm, int selector, u64 descriptor)
 	       sizeof(descriptor));
 }
 
-static void put_code(struct vm *vm)
+static void put_gate(struct vm *vm, int vector, const char *label)
 {
-	u32 handler = GUEST_CODE + (guest_irq - guest_begin);
+	u32 handler = GUEST_CODE + (label - guest_begin);
 	u16 gate[4] = {
 		handler & 0xffff, GUEST_CODE_SELECTOR,
 		0x8e00,			/* present, 32-bit interrupt gate */
 		handler >> 16,
 	};
 
+	memcpy(vm->memory + GUEST_IDT + 8 * vector, gate, sizeof(gate));
+}
+
+static void put_code(struct vm *vm)
+{
 	memcpy(vm->memory + GUEST_CODE, guest_begin, guest_end - guest_begin);
-	memcpy(vm->memory + GUEST_IDT + 8 * GUEST_IRQ_VECTOR, gate,
-	       sizeof(gate));
+	put_gate(vm, GUEST_IRQ_VECTOR, guest_irq);
+	put_gate(vm, GUEST_IPI_VECTOR, guest_ipi);
 	/* Base 0, limit 4 GiB, 32-bit: code to execute and read, data. */
 	put_descriptor(vm, GUEST_CODE_SELECTOR, 0x00cf9b000000ffffULL);
 	put_descriptor(vm, GUEST_DATA_SELECTOR, 0x00cf93000000ffffULL);
@@ -129,19 +134,19 @@ static void set_segment(struct kvm_segment *segment, int selector, int type)
 	};
 }
 
-int vm_bare_vcpu(struct vm *vm)
+int vm_bare_vcpu(struct vm *vm, int id)
 {
-	return ioctl(vm->fd, KVM_CREATE_VCPU, 0);
+	return ioctl(vm->fd, KVM_CREATE_VCPU, id);
 }
 
-void vm_create_vcpu(struct vm *vm)
+static void create_vcpu(struct vm *vm, int id)
 {
 	struct kvm_sregs sregs;
 	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	if (size < 0)
 		die_errno("cannot tell the size of kvm_run");
-	vm->vcpu = vm_bare_vcpu(vm);
+	vm->vcpu = vm_bare_vcpu(vm, id);
 	if (vm->vcpu < 0)
 		die_errno("cannot create a vCPU");
 
@@ -163,18 +168,52 @@ void vm_create_vcpu(struct vm *vm)
 	sregs.gdt.base = GUEST_GDT;
 	sregs.gdt.limit = GUEST_DATA_SELECTOR + 7;
 	sregs.idt.base = GUEST_IDT;
-	sregs.idt.limit = 8 * (GUEST_IRQ_VECTOR + 1) - 1;
+	sregs.idt.limit = 8 * (GUEST_IPI_VECTOR + 1) - 1;
 	/* Protection on; the reset value has caching off. */
 	sregs.cr0 = 0x11;
 	if (ioctl(vm->vcpu, KVM_SET_SREGS, &sregs))
 		die_errno("cannot set the segments");
 }
 
+void vm_create_vcpu(struct vm *vm)
+{
+	create_vcpu(vm, 0);
+}
+
+void vm_add_vcpu(const struct vm *vm, struct vm *other)
+{
+	struct kvm_mp_state state = { KVM_MP_STATE_RUNNABLE };
+
+	*other = *vm;
+	create_vcpu(other, 1);
+	/* It does not wait for the first one to start it. */
+	if (ioctl(other->vcpu, KVM_SET_MP_STATE, &state))
+		die_errno("cannot make the second vCPU runnable");
+}
+
+void vm_end_vcpu(struct vm *other)
+{
+	munmap(other->run, other->run_size);
+	close(other->vcpu);
+}
+
+void vm_switch_apic_on(struct vm *vm)
+{
+	struct kvm_lapic_state lapic;
+
+	/* Bit 8 of 0xf0 */
+	if (ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic))
+		die_errno("cannot read the APIC");
+	lapic.regs[0xf0] = 0xff;
+	lapic.regs[0xf1] = 0x01;
+	if (ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic))
+		die_errno("cannot set the APIC");
+}
+
 /* One MSI for each GSI from 0 on, all with the vector the guest handles. */
 void vm_set_msi_routes(struct vm *vm, int count)
 {
 	struct kvm_irq_routing *routing;
-	struct kvm_lapic_state lapic;
 	int i;
 
 	routing = calloc(1, sizeof(*routing) +
@@ -192,15 +231,8 @@ void vm_set_msi_routes(struct vm *vm, int count)
 		die_errno("cannot set %d routes", count);
 	free(routing);
 
-	if (vm->vcpu < 0)
-		return;
-	/* The guest does not care to switch its APIC on (bit 8 of 0xf0). */
-	if (ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic))
-		die_errno("cannot read the APIC");
-	lapic.regs[0xf0] = 0xff;
-	lapic.regs[0xf1] = 0x01;
-	if (ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic))
-		die_errno("cannot set the APIC");
+	if (vm->vcpu >= 0)
+		vm_switch_apic_on(vm);
 }
 
 void vm_destroy(struct vm *vm)
@@ -295,6 +327,28 @@ void vm_prepare_kicks(struct vm *vm, const struct kick *kick,
 		memcpy(vm->memory + GUEST_DATA, &kick->data, 8);
 	}
 	start_at(vm, label, &regs);
+}
+
+void vm_prepare_exits(struct vm *vm, enum handled what, unsigned int count)
+{
+	struct kvm_regs regs = { .rsi = count };
+
+	start_at(vm, what == EXIT_CPUID ? guest_cpuid : guest_msr, &regs);
+}
+
+void vm_prepare_ipis(struct vm *first, struct vm *second, unsigned int count)
+{
+	struct kvm_regs regs = { .rbx = 1 << 24 };
+	u32 left = count;
+
+	memcpy(first->memory + GUEST_DATA, &left, sizeof(left));
+	start_at(first, guest_ipi_first, &regs);
+	regs.rbx = 0;
+	start_at(second, guest_ipi_second, &regs);
+	/* A stack of its own */
+	regs.rsp = GUEST_STACK - 0x800;
+	if (ioctl(second->vcpu, KVM_SET_REGS, &regs))
+		die_errno("cannot set the registers");
 }
 
 void vm_prepare_idle(struct vm *vm, const struct kick *kick)

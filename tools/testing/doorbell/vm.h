@@ -60,7 +60,12 @@ void vm_create(struct vm *vm);
 void vm_create_irqchip(struct vm *vm);
 void vm_create_vcpu(struct vm *vm);
 /* The vCPU alone, without the state a guest needs; returns its descriptor. */
-int vm_bare_vcpu(struct vm *vm);
+int vm_bare_vcpu(struct vm *vm, int id);
+/* One more vCPU of the same VM, to be told to run; vm_end_vcpu() takes it away. */
+void vm_add_vcpu(const struct vm *vm, struct vm *other);
+void vm_end_vcpu(struct vm *other);
+/* The guest does not care to switch its APIC on. */
+void vm_switch_apic_on(struct vm *vm);
 void vm_set_msi_routes(struct vm *vm, int count);
 void vm_destroy(struct vm *vm);
 
@@ -72,6 +77,11 @@ void vm_zone(struct vm *vm, u64 addr, u32 size);
 /* Make the vCPU's next run do the kick count times. */
 void vm_prepare_kicks(struct vm *vm, const struct kick *kick,
 		      unsigned int count);
+/* What leaves the guest without a write */
+enum handled { EXIT_CPUID, EXIT_MSR };
+void vm_prepare_exits(struct vm *vm, enum handled what, unsigned int count);
+/* Two vCPUs that send each other so many interrupts, and halt in between. */
+void vm_prepare_ipis(struct vm *first, struct vm *second, unsigned int count);
 void vm_prepare_idle(struct vm *vm, const struct kick *kick);
 void vm_stop_idle(struct vm *vm);
 
