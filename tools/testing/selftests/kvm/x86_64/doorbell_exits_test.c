@@ -175,6 +175,98 @@ TEST(rings_or_leaves)
 	}
 }
 
+/* A write that has just missed, of another value, for somebody else */
+
+static void two_values_guest(void)
+{
+	for (;;) {
+		kick();
+		kick();
+		GUEST_SYNC(0);
+	}
+}
+
+TEST(assigned_after_a_miss)
+{
+	struct room r;
+	struct io_log log;
+	unsigned int i;
+
+	EACH_WAY(w, bus) {
+		uint64_t addr = bus ? DOOR_PORT : DOOR_GPA;
+		uint32_t len = bus ? 1 : 4;
+		int other = new_eventfd();
+
+		enter(&r, two_values_guest, bus);
+		var(&r, &guest_value, 1);
+		door_deassign(r.vm, r.fd, addr, len, bus, 0);
+		for (i = 0; i < 3; i++) {
+			/* Nothing at the address */
+			guest_run(r.vcpu, &log);
+			EXPECT_EQ(2, log.nr) TH_LOG("%s", ways[w].name);
+			/* Another value than this one */
+			door_assign(r.vm, other, addr, len, bus | DM, 7);
+			guest_run(r.vcpu, &log);
+			EXPECT_EQ(2, log.nr) TH_LOG("%s", ways[w].name);
+			EXPECT_EQ(addr, log.exit[0].addr);
+			EXPECT_EQ(len, log.exit[0].len);
+			/* This value too */
+			door_assign(r.vm, r.fd, addr, len, bus | DM, 1);
+			to_sync(&r);
+			EXPECT_EQ(2, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+			door_deassign(r.vm, r.fd, addr, len, bus | DM, 1);
+			guest_run(r.vcpu, &log);
+			EXPECT_EQ(2, log.nr);
+			door_deassign(r.vm, other, addr, len, bus | DM, 7);
+		}
+		EXPECT_EQ(0, eventfd_take(r.fd));
+		EXPECT_EQ(0, eventfd_take(other));
+		leave(&r);
+		close(other);
+	}
+}
+
+static struct kvm_coalesced_mmio_ring *zone_ring(struct room *r)
+{
+	return (void *)((char *)r->vcpu->run +
+			kvm_check_cap(KVM_CAP_COALESCED_MMIO) * getpagesize());
+}
+
+/* What no doorbell waits for is for the device that has the address. */
+TEST(missed_value_goes_on)
+{
+	struct kvm_coalesced_mmio_zone zone = { .size = 0x100 };
+	struct kvm_coalesced_mmio_ring *ring;
+	struct room r;
+
+	if (!kvm_has_cap(KVM_CAP_COALESCED_MMIO) ||
+	    !kvm_has_cap(KVM_CAP_COALESCED_PIO))
+		SKIP(return, "no coalesced zones");
+
+	EACH_WAY(w, bus) {
+		uint64_t addr = bus ? DOOR_PORT : DOOR_GPA;
+		uint32_t len = bus ? 1 : 4;
+
+		enter(&r, two_values_guest, bus);
+		door_deassign(r.vm, r.fd, addr, len, bus, 0);
+		door_assign(r.vm, r.fd, addr, len, bus | DM, 7);
+		zone.addr = addr;
+		zone.pio = !!bus;
+		vm_ioctl(r.vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+		ring = zone_ring(&r);
+		ring->first = ring->last;
+		var(&r, &guest_value, 1);
+		to_sync(&r);
+		EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(ring->first + 2, ring->last) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(addr, ring->coalesced_mmio[ring->first].phys_addr);
+		EXPECT_EQ(len, ring->coalesced_mmio[ring->first].len);
+		EXPECT_EQ(1, ring->coalesced_mmio[ring->first].data[0]);
+		vm_ioctl(r.vm, KVM_UNREGISTER_COALESCED_MMIO, &zone);
+		leave(&r);
+	}
+}
+
 /* A debugger of the host's */
 
 TEST(single_step_of_the_host)
@@ -633,7 +725,10 @@ TEST(doorbell_changes_while_kicking)
 
 /* A nested guest */
 
-static uint64_t nested_exits, nested_iopm;
+static uint64_t nested_exits, nested_iopm, nested_npt;
+
+#define NPT_TABLE	7ull
+#define NPT_LARGE	0x87ull
 
 static void l2_guest(void)
 {
@@ -645,36 +740,76 @@ static void l2_guest(void)
 static void l1_guest(struct svm_test_data *svm)
 {
 	static unsigned long stack[64];
+	struct vmcb_control_area *ctrl = &svm->vmcb->control;
 
 	generic_svm_setup(svm, l2_guest, &stack[60]);
 	if (READ_ONCE(nested_iopm)) {
-		svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_IOIO_PROT);
-		svm->vmcb->control.iopm_base_pa = nested_iopm;
+		ctrl->intercept |= BIT_ULL(INTERCEPT_IOIO_PROT);
+		ctrl->iopm_base_pa = nested_iopm;
+	}
+	if (READ_ONCE(nested_npt)) {
+		ctrl->nested_ctl |= BIT(0);
+		ctrl->nested_cr3 = nested_npt;
 	}
 	for (;;) {
 		run_guest(svm->vmcb, svm->vmcb_gpa);
-		if (svm->vmcb->control.exit_code != SVM_EXIT_IOIO)
+		if (ctrl->exit_code == SVM_EXIT_IOIO) {
+			svm->vmcb->save.rip = ctrl->exit_info_2;
+		} else if (ctrl->exit_code == SVM_EXIT_NPF) {
+			GUEST_ASSERT_EQ(ctrl->exit_info_2, DOOR_GPA);
+			svm->vmcb->save.rip = (uint64_t)after_store;
+		} else {
 			break;
+		}
 		nested_exits++;
-		svm->vmcb->save.rip = svm->vmcb->control.exit_info_2;
 	}
-	GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
+	GUEST_ASSERT_EQ(ctrl->exit_code, SVM_EXIT_VMMCALL);
 	GUEST_SYNC(0);
 }
 
-static void nested_enter(struct room *r, uint32_t bus, bool intercept)
+/* All ports are the hypervisor's. */
+static void own_ports(struct room *r)
 {
-	vm_vaddr_t svm, iopm;
+	vm_vaddr_t iopm = vm_vaddr_alloc(r->vm, 3 * getpagesize(), 0x600000);
+
+	memset(addr_gva2hva(r->vm, iopm), 0xff, 3 * getpagesize());
+	var(r, &nested_iopm, addr_gva2gpa(r->vm, iopm));
+}
+
+/* Page tables for the nested guest: the first GiB and maybe the doorbells */
+static void own_tables(struct room *r, bool doors)
+{
+	vm_paddr_t t[4];
+	uint64_t *table[4];
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		vm_vaddr_t gva = vm_vaddr_alloc_page(r->vm);
+
+		t[i] = addr_gva2gpa(r->vm, gva);
+		table[i] = addr_gva2hva(r->vm, gva);
+		memset(table[i], 0, getpagesize());
+	}
+	table[0][0] = t[1] | NPT_TABLE;
+	table[1][0] = t[2] | NPT_TABLE;
+	table[1][DOOR_GPA >> 30] = t[3] | NPT_TABLE;
+	for (i = 0; i < 512; i++)
+		table[2][i] = (uint64_t)i << 21 | NPT_LARGE;
+	if (doors)
+		table[3][0] = DOOR_GPA | NPT_LARGE;
+	var(r, &nested_npt, t[0]);
+}
+
+static void nested_enter(struct room *r, uint32_t bus)
+{
+	vm_vaddr_t svm;
 
 	enter(r, l1_guest, bus);
 	vcpu_alloc_svm(r->vm, &svm);
 	vcpu_args_set(r->vcpu, 1, svm);
-	/* All ports are the hypervisor's. */
-	iopm = vm_vaddr_alloc(r->vm, 3 * getpagesize(), 0x600000);
-	memset(addr_gva2hva(r->vm, iopm), 0xff, 3 * getpagesize());
-	var(r, &nested_iopm, intercept ? addr_gva2gpa(r->vm, iopm) : 0);
 }
 
+/* The first half is what the nested guest's hypervisor does not ask for. */
 TEST(nested_guest)
 {
 	struct room r;
@@ -683,18 +818,93 @@ TEST(nested_guest)
 		SKIP(return, "no nested SVM");
 
 	EACH_WAY(w, bus) {
-		/* What its hypervisor does not ask for rings. */
-		nested_enter(&r, bus, false);
+		nested_enter(&r, bus);
 		to_sync(&r);
 		EXPECT_EQ(2, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
 		leave(&r);
 		if (!bus)
 			continue;
 
-		nested_enter(&r, bus, true);
+		nested_enter(&r, bus);
+		own_ports(&r);
 		to_sync(&r);
 		EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
 		EXPECT_EQ(2, get(&r, &nested_exits));
+		leave(&r);
+	}
+}
+
+/* With page tables of its hypervisor's: what these do not have is the latter's. */
+TEST(nested_guest_with_nested_paging)
+{
+	struct room r;
+
+	if (!kvm_cpu_has(X86_FEATURE_SVM) || !kvm_cpu_has(X86_FEATURE_NPT))
+		SKIP(return, "no nested SVM with nested paging");
+
+	EACH_WAY(w, bus) {
+		nested_enter(&r, bus);
+		own_tables(&r, true);
+		to_sync(&r);
+		EXPECT_EQ(2, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(0, get(&r, &nested_exits));
+		leave(&r);
+		if (bus)
+			continue;
+
+		nested_enter(&r, bus);
+		own_tables(&r, false);
+		to_sync(&r);
+		EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(2, get(&r, &nested_exits)) TH_LOG("%s", ways[w].name);
+		leave(&r);
+	}
+}
+
+/* System management mode: 16-bit code in memory of its own */
+
+#define SMRAM_GPA	0x1000000ull
+#define SMRAM_PAGES	16
+#define SMRAM_SLOT	(BIT(16) | BIT(0))
+
+/* mov $DOOR_PORT, %dx; out %al, %dx twice; rsm */
+static const uint8_t smi_out[] = {
+	0xba, DOOR_PORT & 0xff, DOOR_PORT >> 8, 0xee, 0xee, 0x0f, 0xaa,
+};
+
+/* mov %esi, DOOR_GPA with an address of 32 bits, twice; rsm */
+static const uint8_t smi_store[] = {
+	0x67, 0x66, 0x89, 0x35, 0, 0, 0, DOOR_GPA >> 24,
+	0x67, 0x66, 0x89, 0x35, 0, 0, 0, DOOR_GPA >> 24,
+	0x0f, 0xaa,
+};
+
+TEST(system_management_mode)
+{
+	struct kvm_vcpu *vcpu;
+	struct room r;
+
+	if (!kvm_has_cap(KVM_CAP_X86_SMM))
+		SKIP(return, "no system management mode");
+
+	EACH_WAY(w, bus) {
+		enter(&r, plain_guest, bus);
+		vm_userspace_mem_region_add(r.vm, VM_MEM_SRC_ANONYMOUS,
+					    SMRAM_GPA, SMRAM_SLOT, SMRAM_PAGES, 0);
+		memcpy((char *)addr_gpa2hva(r.vm, SMRAM_GPA) + 0x8000,
+		       bus ? smi_out : smi_store,
+		       bus ? sizeof(smi_out) : sizeof(smi_store));
+		vcpu = r.vcpu;
+		vcpu_set_msr(vcpu, MSR_IA32_SMBASE, SMRAM_GPA);
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd));
+		/* Two kicks of the handler, one of the guest */
+		vcpu_ioctl(vcpu, KVM_SMI, NULL);
+		to_sync(&r);
+		EXPECT_EQ(3, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		vcpu_ioctl(vcpu, KVM_SMI, NULL);
+		to_sync(&r);
+		EXPECT_EQ(3, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
 		leave(&r);
 	}
 }
