@@ -344,6 +344,30 @@ static void *other_gsi(void *arg)
 	return NULL;
 }
 
+/* Who walks the list of an acknowledgment meets no irqfd that is gone. */
+static void irqfd_stays_under_reader(void)
+{
+	int back = shim_open(true), other = shim_open(true), idx;
+	pthread_t slow;
+
+	slow_fd = shim_open(true);
+	slow_done = 0;
+	TEST(!irqfd(&vm[0], slow_fd, 8, LEVEL, back));
+	TEST(!irqfd(&vm[0], other, 8, LEVEL, back));
+	idx = srcu_read_lock(&vm[0].irq_srcu);
+	TEST(!pthread_create(&slow, NULL, slow_end, NULL));
+	usleep(300000);
+	TEST(!__atomic_load_n(&slow_done, __ATOMIC_SEQ_CST));
+	srcu_read_unlock(&vm[0].irq_srcu, idx);
+	pthread_join(slow, NULL);
+	TEST(slow_done);
+	slow_done = 0;
+	TEST(!irqfd(&vm[0], other, 8, GONE, 0));
+	shim_close(slow_fd);
+	shim_close(other);
+	shim_close(back);
+}
+
 static void grace_period_not_under_mutex(void)
 {
 	int back = shim_open(true), idx, i;
@@ -522,6 +546,7 @@ static const struct {
 	{ "route_stays_until_the_end", route_stays_until_the_end },
 	{ "no_arrival_by_old_routes", no_arrival_by_old_routes },
 	{ "level_triggered", level_triggered },
+	{ "irqfd_stays_under_reader", irqfd_stays_under_reader },
 	{ "grace_period_not_under_mutex", grace_period_not_under_mutex },
 	{ "assign_without_memory", assign_without_memory },
 	{ "release_ends_all", release_ends_all },
