@@ -65,6 +65,7 @@ typedef unsigned int gfp_t;
 /* For options without a module: those that are on have the value 1 here. */
 #define IS_ENABLED(option)	(option)
 #define CONFIG_KVM_DOORBELL_DEBUGFS 1
+#define CONFIG_64BIT		1
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
@@ -103,10 +104,6 @@ extern void (*shim_writer_hook)(void);
 #endif
 
 /* Barriers, and stores and loads that have them */
-
-/* The harness is a 64-bit program. */
-#define CONFIG_64BIT		1
-#define IS_ENABLED(option)	option
 
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #ifdef SHIM_BENCH
