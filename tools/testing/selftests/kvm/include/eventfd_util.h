@@ -36,8 +36,8 @@
  * as usual and is not.
  */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	150
-#define LONG_TIMEOUT		400
+#define TEST_TIMEOUT_DEFAULT	300
+#define LONG_TIMEOUT		600
 
 /* For what should happen at once, but must happen. */
 #define SURELY_NS		(60 * NSEC_PER_SEC)
