@@ -33,6 +33,10 @@ class Failed(Exception):
     pass
 
 
+class Silent(Failed):
+    """The guest said nothing for too long."""
+
+
 class Timeline:
     """So many seconds from now."""
 
@@ -91,7 +95,7 @@ class Guest:
                 raise Failed('the guest panicked:\n%s' %
                              self.text[-3000:].decode(errors='replace'))
             if line.left() <= 0:
-                raise Failed('the guest said nothing more for %d s after %s:\n%s' %
+                raise Silent('the guest said nothing more for %d s after %s:\n%s' %
                              (self.limit, self.last or 'power on',
                               self.text[-2000:].decode(errors='replace')))
             if tracer:
