@@ -39,7 +39,7 @@ test-clients:
 
 #: make vm CMD='...' run a command in a VM with KVM in it, with this machine's
 #:                   files (read-only, but for /tmp)
-#:                   KVM=ours|stock|none KERNEL=debian|debug SMP=n MEM=MiB
+#:                   KVM=ours|stock|none KERNEL=debian|debug|kcsan SMP=n MEM=MiB
 #:                   (tools/vm/vm -c CMD does the same and returns its exit status;
 #:                   make can only say 2)
 #:                   ICOUNT=1 (clock counts instructions) TIMEOUT=seconds

@@ -299,6 +299,7 @@ def main():
     p.add_argument('--boot-timeout', type=int, default=300)
     p.add_argument('--loglevel', type=int, default=5)
     p.add_argument('--splat', choices=('fail', 'tell'), default='tell')
+    p.add_argument('--known')
     p.add_argument('--log', required=True)
     p.add_argument('command', nargs='+')
     args = p.parse_args()
@@ -348,7 +349,12 @@ def main():
             why = 'the kernel ended before the command did'
     if why:
         say('error: %s; kernel log: %s' % (why, args.log))
-    splats = [line for line in lines if SPLAT.search(line)]
+    known = []
+    if args.known:
+        with open(args.known) as f:
+            known = [w.strip() for w in f if w.strip() and w[0] != '#']
+    splats = [line for line in lines if SPLAT.search(line)
+              and not any(line.endswith(w) for w in known)]
     if splats:
         for line in splats[:5]:
             say('kernel: ' + line)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mistakes on demand, one for each checker of the debug kernel: proof that a
- * mistake in KVM would not go unseen. insmod splat.ko what=NAME
+ * Mistakes on demand, one for each checker of our kernels: proof that a mistake
+ * in KVM would not go unseen. insmod splat.ko what=NAME
  */
 #include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -91,6 +92,31 @@ static void active_object(void)
 	kfree(work);
 }
 
+static unsigned long raced;
+
+static int race_thread(void *arg)
+{
+	while (!kthread_should_stop()) {
+		raced++;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Two threads count without a lock. */
+static void unlocked_counter(void)
+{
+	struct task_struct *a, *b;
+
+	a = kthread_run(race_thread, NULL, "race-a");
+	b = kthread_run(race_thread, NULL, "race-b");
+	msleep(10000);
+	if (!IS_ERR(a))
+		kthread_stop(a);
+	if (!IS_ERR(b))
+		kthread_stop(b);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(void);
@@ -103,6 +129,7 @@ static const struct {
 	{ "atomic-sleep", atomic_sleep },
 	{ "rcu-unprotected", rcu_unprotected },
 	{ "active-object", active_object },
+	{ "data-race", unlocked_counter },
 };
 
 static int __init splat_init(void)
