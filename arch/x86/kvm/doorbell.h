@@ -157,9 +157,14 @@ bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa);
 static __always_inline bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu,
 						 gpa_t gpa)
 {
+	u64 generation = __kvm_memslots(vcpu->kvm, 0)->generation;
+
 	/* What the emulator found out, if the memslots are still the same. */
-	return likely(vcpu_match_mmio_gpa(vcpu, gpa)) ||
-	       kvm_doorbell_no_memslot(vcpu, gpa);
+	if (likely(vcpu->arch.mmio_gen == generation &&
+		   vcpu->arch.mmio_gfn == gpa_to_gfn(gpa) &&
+		   vcpu->arch.mmio_gfn))
+		return true;
+	return kvm_doorbell_no_memslot(vcpu, gpa);
 }
 
 struct kvm_doorbell_memo;

@@ -268,8 +268,7 @@ bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
 {
 	memo->code[0] = low;
 	memo->code[1] = high;
-	memo->skip = skip;
-	memo->bits = bits;
+	memo->what = bits * KVM_DOORBELL_FETCH + skip;
 	memo->store = kvm_doorbell_decode((const __u8 *)memo->code + skip,
 					  KVM_DOORBELL_FETCH - skip, bits,
 					  &memo->insn);

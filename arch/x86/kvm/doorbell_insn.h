@@ -59,8 +59,8 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 /**
  * struct kvm_doorbell_memo - what was decoded last
  * @code: the bytes
- * @skip: how many of them come before the instruction
- * @bits: which kind of code; 0 if nothing was decoded yet
+ * @what: how many of them come before the instruction, and, times 16, which kind of
+ *	code it is: 16, 32 or 64; 0 if nothing was decoded yet
  * @store: whether it is a plain store
  * @value: what it stores; for its user
  * @insn: the plain store
@@ -70,8 +70,7 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
  */
 struct kvm_doorbell_memo {
 	__u64 code[KVM_DOORBELL_FETCH / 8];
-	__u8 skip;
-	__u8 bits;
+	unsigned int what;
 	bool store;
 	__u64 value;
 	struct kvm_doorbell_insn insn;
@@ -96,7 +95,7 @@ static inline bool kvm_doorbell_memo_decode(struct kvm_doorbell_memo *memo,
 					    unsigned int skip, unsigned int bits)
 {
 	if (memo->code[0] == low && memo->code[1] == high &&
-	    memo->skip == skip && memo->bits == bits)
+	    memo->what == bits * KVM_DOORBELL_FETCH + skip)
 		return memo->store;
 	return kvm_doorbell_memo_renew(memo, low, high, skip, bits);
 }
@@ -136,7 +135,7 @@ static inline __u64 kvm_doorbell_insn_address(const struct kvm_doorbell_insn *in
 		address += regs[insn->base];
 	if (insn->index != KVM_DOORBELL_NO_REG)
 		address += (__u64)regs[insn->index] << insn->scale;
-	if (insn->ip_relative)
+	if (__builtin_expect(insn->ip_relative, 0))
 		address += next_ip;
 	return address;
 }

@@ -20,19 +20,14 @@ static_assert(VCPU_SREG_ES == 0 && VCPU_SREG_CS == 1 && VCPU_SREG_SS == 2 &&
 
 /* Whether the store's own segment counts in its address, and from where. */
 static __always_inline u64 segment_base(const struct vcpu_svm *svm,
+					const struct vmcb_save_area *save,
 					unsigned int seg, bool code64)
 {
-	const struct vmcb_save_area *save = &svm->vmcb->save;
-
-	switch (seg) {
-	case VCPU_SREG_FS:
-		return svm->vmcb01.ptr->save.fs.base;
-	case VCPU_SREG_GS:
-		return svm->vmcb01.ptr->save.gs.base;
-	default:
+	if (likely(seg < VCPU_SREG_FS))
 		/* es, cs, ss and ds follow one another. */
 		return code64 ? 0 : (&save->es)[seg].base;
-	}
+	save = &svm->vmcb01.ptr->save;
+	return seg == VCPU_SREG_FS ? save->fs.base : save->gs.base;
 }
 
 /*
@@ -98,9 +93,9 @@ static __always_inline bool store(struct kvm_vcpu *vcpu,
 	if (bits != 64)
 		ip = (u32)ip;
 	address = kvm_doorbell_insn_address(insn, regs, ip,
-					    segment_base(svm, insn->seg,
+					    segment_base(svm, save, insn->seg,
 							 bits == 64));
-	if (offset_in_page(address) != offset_in_page(gpa) ||
+	if (offset_in_page(address ^ gpa) ||
 	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
 		return false;
 
@@ -124,14 +119,15 @@ bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu)
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 	struct kvm_io_search found;
 	bool rung;
+	int idx;
 
 	found = kvm_io_bus_search_mmio(vcpu, control->exit_info_2);
 	if (!found.reg || !svm_doorbell_may_step(vcpu))
 		return false;
 
-	kvm_vcpu_srcu_read_lock(vcpu);
+	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	rung = store(vcpu, found);
-	kvm_vcpu_srcu_read_unlock(vcpu);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	if (rung)
 		trace_kvm_page_fault(vcpu, control->exit_info_2,
 				     control->exit_info_1);
