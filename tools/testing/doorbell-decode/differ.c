@@ -60,7 +60,7 @@
 #define STORES		24
 
 /* Seconds after which a program does not end by itself */
-#define PATIENCE	5
+#define PATIENCE	60
 
 /* Pages of the window, in order; without paging they are at their own place */
 static const struct {
