@@ -209,12 +209,14 @@ static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
 	struct kvm_io_doorbell *doorbell;
 
 	doorbell = kvm_io_register_match(found.reg, len, val);
-	if (!doorbell) {
-		missed(vcpu, found.seq, bus_idx, addr, len, val);
-		return false;
-	}
-	/* One that has just been unregistered is not worth remembering. */
-	return ring_doorbell(doorbell, bus_idx, addr, len);
+	if (doorbell && ring_doorbell(doorbell, bus_idx, addr, len))
+		return true;
+	/*
+	 * One that has just been unregistered never rings again, and no other
+	 * one may match beside it; the caller relies on the note.
+	 */
+	missed(vcpu, found.seq, bus_idx, addr, len, val);
+	return false;
 }
 
 /**

@@ -498,6 +498,52 @@ static void assign_now(void)
 	shim_in_hook = false;
 }
 
+static void deassign_now(void)
+{
+	if (hooked--)
+		return;
+	shim_reader_hook = NULL;
+	shim_in_hook = true;
+	ioeventfd(0x1000, 4, MATCH | GONE, 7, 1);
+	shim_in_hook = false;
+}
+
+/* A doorbell goes at every step of a kick: what did not ring is noted. */
+static bool miss_of_what_goes(void)
+{
+	struct kvm_io_miss *miss = &w.vcpu.io_miss;
+	unsigned int i, refused = 0;
+	u32 val = 7, other = 8;
+
+	for (i = 0; i < 40; i++) {
+		bool rang, gone;
+
+		TEST(!ioeventfd(0x1000, 4, MATCH, 7, 1));
+		TEST(!ioeventfd(0x1000, 4, MATCH, 9, 2));
+		TEST(!bus_ring(0x1000, 4, &other) && miss->data == 8);
+		hooked = i;
+		shim_reader_hook = deassign_now;
+		rang = bus_ring(0x1000, 4, &val);
+		gone = !shim_reader_hook;
+		shim_reader_hook = NULL;
+		if (!rang) {
+			TEST(gone && miss->addr == 0x1000 &&
+			     miss->seq == w.kvm.doorbell_seq);
+			TEST(miss->len == 4 && miss->data == 7);
+			refused++;
+		} else {
+			TEST(seen("!1"));
+		}
+		TEST(!ioeventfd(0x1000, 4, MATCH | GONE, 9, 2));
+		if (!gone) {
+			TEST(!ioeventfd(0x1000, 4, MATCH | GONE, 7, 1));
+			break;
+		}
+	}
+	TEST(refused && i < 40);
+	return true;
+}
+
 static bool misses_known(void)
 {
 	struct kvm_io_miss *miss = &w.vcpu.io_miss;
@@ -842,6 +888,7 @@ static const struct {
 	{ "closed_eventfd", closed_eventfd },
 	{ "search_after_barrier", search_after_barrier },
 	{ "misses_known", misses_known },
+	{ "miss_of_what_goes", miss_of_what_goes },
 	{ "srcu_left_alone", srcu_left_alone },
 	{ "index_in_any_order", index_in_any_order },
 	{ "kicks_during_changes", kicks_during_changes },
