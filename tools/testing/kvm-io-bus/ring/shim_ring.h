@@ -24,6 +24,7 @@ struct list_head {
 struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
 	struct mutex doorbell_lock;
+	unsigned long doorbell_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 	spinlock_t ring_lock;
@@ -33,6 +34,7 @@ struct kvm {
 
 struct kvm_vcpu {
 	struct kvm *kvm;
+	struct kvm_io_miss io_miss;
 };
 
 #define INIT_LIST_HEAD(l)	((l)->next = (l)->prev = (l))
