@@ -432,11 +432,11 @@ def requests(kernel, initrd):
     """One sector after the other, read past the guest's cache: what each takes,
     without what starting a program takes. Two transports, in one guest."""
     few, many = 100, 600
-    todo = ['modern', 'legacy']
+    left = ['modern', 'legacy']
     tries = 0
-    while todo:
+    while left:
         m = Machine('modern')
-        for m.kind in todo:
+        for m.kind in left:
             m.disk(m.kind, bytes(MIB))
         # Where the clock counts instructions a guest stops short now and then,
         # on stock's KVM, too: another one, then
@@ -445,15 +445,15 @@ def requests(kernel, initrd):
             g.limit = 2
             told = any(vm.doorbells is not None
                        for vm in doorbells_tool.vms([str(g.p.pid)]))
-            for kind, disk in zip(list(todo), ('/dev/vda', '/dev/vdb')):
+            for kind, disk in zip(list(left), ('/dev/vda', '/dev/vdb')):
                 request_cost(g, kind, disk, few, many, told)
-                todo.remove(kind)
+                left.remove(kind)
         except Silent as e:
             tries += 1
             print('# try %d: %s' % (tries, str(e).splitlines()[0]), flush=True)
             if tries == TRIES:
                 # What there is of figures counts; none at all is a failure
-                if len(todo) == 2:
+                if len(left) == 2:
                     raise
                 return
         finally:
@@ -502,13 +502,13 @@ def main():
         return 0
     short = '--short' in words
     names = [w for w in words if w != '--short']
-    todo = [t for t, s in TESTS if (s or not short) and
+    left = [t for t, s in TESTS if (s or not short) and
             (not names or any(fnmatch.fnmatch(t.__name__, n) for n in names))]
-    if not todo:
+    if not left:
         print('no such test: %s' % ' '.join(names))
         return 2
     passed = 0
-    for test in todo:
+    for test in left:
         start = time.monotonic()
         boots.clear()
         try:
@@ -521,8 +521,8 @@ def main():
             word, said = 'FAIL', '%s: %s' % (type(e).__name__, e)
         print('%s %-16s %3d s  %s' % (word, test.__name__,
                                       time.monotonic() - start, said), flush=True)
-    print('%d passed, %d failed' % (passed, len(todo) - passed))
-    return passed != len(todo)
+    print('%d passed, %d failed' % (passed, len(left) - passed))
+    return passed != len(left)
 
 
 if __name__ == '__main__':
