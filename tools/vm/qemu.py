@@ -199,6 +199,13 @@ def qemu_command(args, initrd, fd):
                 '-smp', str(args.smp)]
     append = ['console=ttyS0', 'panic=-1', 'oops=panic', 'mitigations=off',
               'loglevel=%d' % args.loglevel, 'printk.devkmsg=on']
+    if args.accel != 'kvm':
+        # At each exit of a guest the software CPU writes its word of pending
+        # interrupts without its lock (seen with QEMU 7.2): one that another
+        # thread of QEMU raises just then is lost. A timer that was set once
+        # never rings then, and a processor without work sleeps for good; a tick
+        # that comes by itself wakes it up, and what was lost with it.
+        append += ['nohz=off', 'highres=off']
     cmd += ['-kernel', args.kernel, '-initrd', initrd,
             '-append', ' '.join(append + args.append),
             '-chardev', 'file,id=console,path=' + args.log.replace(',', ',,'),

@@ -63,7 +63,8 @@ class Guest:
                         '-display', 'none', '-cpu', 'host', '-m', '256',
                         '-kernel', kernel, '-initrd', initrd,
                         '-append', 'console=ttyS0 quiet panic=-1 '
-                        'mitigations=off tsc=unstable nokaslr random.trust_cpu=on',
+                        'mitigations=off nohz=off tsc=unstable nokaslr '
+                        'random.trust_cpu=on',
                         '-serial', 'stdio',
                         '-qmp', 'unix:%s,server=on,wait=off' % self.qmp_path,
                         *args]
