@@ -156,11 +156,10 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 			    gpa_t addr, int len, const void *val, long cookie);
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
-bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len,
-			 const void *val);
+bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value);
 struct kvm_io_search kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
 bool kvm_io_bus_ring_mmio(struct kvm_vcpu *vcpu, struct kvm_io_search found,
-			  gpa_t gpa, int len, const void *val);
+			  gpa_t gpa, int len, u64 value);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

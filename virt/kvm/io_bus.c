@@ -124,44 +124,17 @@ static void doorbell_added(struct kvm *kvm)
 	smp_store_release(&kvm->doorbell_seq, kvm->doorbell_seq + 1);
 }
 
-/* No write of any kind to @addr rings. */
-static __always_inline void missed_all(struct kvm_vcpu *vcpu, unsigned long seq,
-				       enum kvm_bus bus_idx, gpa_t addr)
-{
-	struct kvm_io_miss *miss = &vcpu->io_miss;
-
-	miss->seq = seq;
-	miss->addr = addr;
-	miss->bus = bus_idx;
-	miss->len = 0;
-}
-
-/* This very write does not ring; odd widths are not kept. */
+/* The write of @data does not ring; with @len 0, none to @addr does. */
 static __always_inline void missed(struct kvm_vcpu *vcpu, unsigned long seq,
 				   enum kvm_bus bus_idx, gpa_t addr, int len,
-				   const void *val)
+				   u64 data)
 {
 	struct kvm_io_miss *miss = &vcpu->io_miss;
 
-	switch (len) {
-	case 1:
-		miss->data = kvm_io_doorbell_load(val, 1);
-		break;
-	case 2:
-		miss->data = kvm_io_doorbell_load(val, 2);
-		break;
-	case 4:
-		miss->data = kvm_io_doorbell_load(val, 4);
-		break;
-	case 8:
-		miss->data = kvm_io_doorbell_load(val, 8);
-		break;
-	default:
-		miss->seq = 0;
-		return;
-	}
 	miss->seq = seq;
 	miss->addr = addr;
+	if (len)
+		miss->data = data;
 	miss->bus = bus_idx;
 	miss->len = len;
 }
@@ -197,25 +170,34 @@ static __always_inline struct kvm_io_search search(struct kvm_vcpu *vcpu,
 	found.seq = doorbell_seq(kvm);
 	found.reg = find_register(kvm, bus_idx, addr);
 	if (!found.reg)
-		missed_all(vcpu, found.seq, bus_idx, addr);
+		missed(vcpu, found.seq, bus_idx, addr, 0, 0);
 	return found;
+}
+
+/* @len is not 0. */
+static __always_inline u64 low_bytes(u64 value, int len)
+{
+	return value & ~0ULL >> (64 - 8 * len);
 }
 
 static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
 				       struct kvm_io_search found,
 				       enum kvm_bus bus_idx, gpa_t addr,
-				       int len, const void *val)
+				       int len, u64 value)
 {
 	struct kvm_io_doorbell *doorbell;
 
-	doorbell = kvm_io_register_match(found.reg, len, val);
+	doorbell = kvm_io_register_match_len(found.reg, len);
+	if (!doorbell)
+		doorbell = kvm_io_register_match_value(found.reg, len,
+						       low_bytes(value, len));
 	if (doorbell && ring_doorbell(doorbell, bus_idx, addr, len))
 		return true;
 	/*
 	 * One that has just been unregistered never rings again, and no other
 	 * one may match beside it; the caller relies on the note.
 	 */
-	missed(vcpu, found.seq, bus_idx, addr, len, val);
+	missed(vcpu, found.seq, bus_idx, addr, len, low_bytes(value, len));
 	return false;
 }
 
@@ -223,8 +205,8 @@ static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
  * kvm_io_bus_ring_pio - ring the doorbell of a write to a port, if there is one
  * @vcpu: who writes
  * @port: the port
- * @len: width of the write in bytes
- * @val: @len bytes in host order, at any alignment
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: what it writes, in the lowest @len bytes; the rest is not looked at
  *
  * Looks at doorbells only: after false the access still has to be offered to
  * devices, by kvm_io_bus_write(), which does not search for doorbells again.
@@ -234,12 +216,12 @@ static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
  * lock of KVM.
  * Return: true if a doorbell was rung.
  */
-bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len,
-			 const void *val)
+bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
 {
 	struct kvm_io_search found = search(vcpu, KVM_PIO_BUS, port);
 
-	return found.reg && ring_found(vcpu, found, KVM_PIO_BUS, port, len, val);
+	return found.reg &&
+	       ring_found(vcpu, found, KVM_PIO_BUS, port, len, value);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
 
@@ -265,17 +247,17 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
  * @vcpu: who writes
  * @found: what kvm_io_bus_search_mmio() returned for @gpa, with a register
  * @gpa: guest physical address of the write
- * @len: width of the write in bytes
- * @val: @len bytes in host order, at any alignment
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: what it writes, in the lowest @len bytes; the rest is not looked at
  *
  * Context: the RCU read-side critical section of the search; else as for
  * kvm_io_bus_ring_pio().
  * Return: true if a doorbell was rung.
  */
 bool kvm_io_bus_ring_mmio(struct kvm_vcpu *vcpu, struct kvm_io_search found,
-			  gpa_t gpa, int len, const void *val)
+			  gpa_t gpa, int len, u64 value)
 {
-	return ring_found(vcpu, found, KVM_MMIO_BUS, gpa, len, val);
+	return ring_found(vcpu, found, KVM_MMIO_BUS, gpa, len, value);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_mmio);
 

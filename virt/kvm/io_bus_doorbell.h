@@ -106,6 +106,39 @@ kvm_io_doorbell_probe(const struct kvm_io_doorbell_table *table, int len,
 }
 
 /**
+ * kvm_io_register_match_len - which doorbell a write rings whatever it writes
+ * @reg: the register
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: the doorbell, or NULL.
+ */
+static __always_inline struct kvm_io_doorbell *
+kvm_io_register_match_len(const struct kvm_io_register *reg, int len)
+{
+	struct kvm_io_doorbell *doorbell = rcu_dereference(reg->any);
+
+	return doorbell ?: rcu_dereference(reg->wild[ilog2(len)]);
+}
+
+/**
+ * kvm_io_register_match_value - which doorbell a write rings by what it writes
+ * @reg: the register
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: what it writes, and nothing above that
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: the doorbell, or NULL.
+ */
+static __always_inline struct kvm_io_doorbell *
+kvm_io_register_match_value(const struct kvm_io_register *reg, int len, u64 value)
+{
+	const struct kvm_io_doorbell_table *table = rcu_dereference(reg->table);
+
+	return table ? kvm_io_doorbell_probe(table, len, value) : NULL;
+}
+
+/**
  * kvm_io_register_match - which doorbell a write rings
  * @reg: the register
  * @len: width of the write in bytes; 0 if unknown, which only a doorbell for
@@ -119,23 +152,16 @@ static __always_inline struct kvm_io_doorbell *
 kvm_io_register_match(const struct kvm_io_register *reg, int len,
 		      const void *val)
 {
-	const struct kvm_io_doorbell_table *table;
 	struct kvm_io_doorbell *doorbell;
 
-	doorbell = rcu_dereference(reg->any);
-	if (doorbell)
-		return doorbell;
 	/* Fragments of split stores come in odd widths as well. */
 	if (len <= 0 || len > 8 || !is_power_of_2(len))
-		return NULL;
-	doorbell = rcu_dereference(reg->wild[ilog2(len)]);
+		return rcu_dereference(reg->any);
+	doorbell = kvm_io_register_match_len(reg, len);
 	if (doorbell)
 		return doorbell;
-	table = rcu_dereference(reg->table);
-	if (!table)
-		return NULL;
-	return kvm_io_doorbell_probe(table, len,
-				     kvm_io_doorbell_load(val, len));
+	return kvm_io_register_match_value(reg, len,
+					   kvm_io_doorbell_load(val, len));
 }
 
 /**

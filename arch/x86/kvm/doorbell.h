@@ -103,9 +103,9 @@ static __always_inline bool kvm_doorbell_out(struct kvm_vcpu *vcpu,
 					     unsigned int port, unsigned int len,
 					     unsigned long next_ip)
 {
-	const void *val = &vcpu->arch.regs[VCPU_REGS_RAX];
+	const unsigned long *val = &vcpu->arch.regs[VCPU_REGS_RAX];
 
-	if (!kvm_io_bus_ring_pio(vcpu, port, len, val))
+	if (!kvm_io_bus_ring_pio(vcpu, port, len, *val))
 		return false;
 	++vcpu->stat.io_exits;
 	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
@@ -134,7 +134,7 @@ static __always_inline bool kvm_doorbell_store(struct kvm_vcpu *vcpu,
 					       const u64 *val,
 					       unsigned long next_ip)
 {
-	if (!kvm_io_bus_ring_mmio(vcpu, found, gpa, len, val))
+	if (!kvm_io_bus_ring_mmio(vcpu, found, gpa, len, *val))
 		return false;
 	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, (void *)val);
 	kvm_doorbell_step(vcpu, next_ip);

@@ -52,12 +52,15 @@ static int bus_write(int bus, u64 addr, int len, const void *val)
 
 static bool bus_ring(u64 addr, int len, const void *val)
 {
+	u64 value = ~0ull;
 	bool rung;
 
+	/* What is above the value does not count. */
+	memcpy(&value, val, len);
 	trace.nr = 0;
 	trace_now = &trace;
 	rcu_read_lock();
-	rung = ring_store(&w.vcpu, addr, len, val);
+	rung = ring_store(&w.vcpu, addr, len, value);
 	rcu_read_unlock();
 	trace_now = NULL;
 	return rung;

@@ -24,8 +24,7 @@ static inline bool shim_suspended(void)
 }
 
 /* What x86 does of a store: within an RCU read-side critical section. */
-static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len,
-			      const void *val)
+static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len, u64 val)
 {
 	struct kvm_io_search found = kvm_io_bus_search_mmio(vcpu, addr);
 

@@ -81,12 +81,11 @@ static u64 rnd(u64 *seed)
 static bool kick(const struct kvm_io_doorbell_key *key)
 {
 	struct kvm_vcpu *v = &my_vcpu;
-	u64 val = key->data;
 	bool rung;
 
 	v->kvm = &kvm;
 	rcu_read_lock();
-	rung = ring_store(v, key->addr, key->len, &val);
+	rung = ring_store(v, key->addr, key->len, key->data);
 	rcu_read_unlock();
 	return rung;
 }

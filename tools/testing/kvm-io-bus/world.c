@@ -256,8 +256,12 @@ struct op op_resolve(const struct world *w, const struct op *op)
 	if (op->kind == OP_ADD_DEV)
 		r.fd = w->nr_devs;
 	/* Rung without a vCPU's ordinary exit are ports and stores only. */
-	if (r.kind == OP_RING)
+	if (r.kind == OP_RING) {
 		r.bus = r.bus == M_PIO || r.bus == M_CCW ? M_PIO : M_MMIO;
+		/* What an instruction writes has one of these widths. */
+		if (!r.len || r.len > 8 || r.len & (r.len - 1))
+			r.len = 1 << (r.len & 3);
+	}
 	return r;
 }
 
@@ -359,10 +363,9 @@ static long real_write(struct world *w, const struct op *op)
 		rcu_read_lock();
 		if (op->bus == KVM_PIO_BUS)
 			ret = kvm_io_bus_ring_pio(&w->vcpu, op->addr, op->len,
-						  op->len ? val : NULL);
+						  op->data);
 		else
-			ret = ring_store(&w->vcpu, op->addr, op->len,
-					 op->len ? val : NULL);
+			ret = ring_store(&w->vcpu, op->addr, op->len, op->data);
 		rcu_read_unlock();
 	} else {
 		int idx = srcu_read_lock(&w->kvm.srcu);
