@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -25,6 +26,10 @@ def load_tool():
     return module
 
 
+# Of each processor, as QEMU's monitor prints them
+REGISTERS = re.compile(r'[RE]IP=([0-9a-f]+) [RE]FL=([0-9a-f]+) .*HLT=([01])')
+IF = 1 << 9             # of the flags: interrupts are on
+
 sys.dont_write_bytecode = True
 doorbells_tool = load_tool()
 
@@ -35,6 +40,11 @@ class Failed(Exception):
 
 class Silent(Failed):
     """The guest said nothing for too long."""
+
+
+class Stuck(Silent):
+    """A processor of the guest spins with its interrupts off: that is no kick
+    and no interrupt that got lost, with which it would halt."""
 
 
 class Timeline:
@@ -50,7 +60,7 @@ class Timeline:
 class Guest:
     """QEMU with a guest that takes commands on its serial port."""
 
-    def __init__(self, folder, kernel, initrd, args, limit=300):
+    def __init__(self, folder, kernel, initrd, args, limit):
         self.folder = folder
         self.limit = limit
         self.text = b''
@@ -82,6 +92,7 @@ class Guest:
         line; trace events are counted meanwhile."""
         line = Timeline(self.limit)
         mark = b'\n' + mark.encode()
+        look = Timeline(self.limit / 10)
         while True:
             at = self.text.find(mark)
             if at >= 0:
@@ -99,6 +110,12 @@ class Guest:
                 raise Silent('the guest said nothing more for %d s after %s:\n%s' %
                              (self.limit, self.last or 'power on',
                               self.text[-2000:].decode(errors='replace')))
+            if look.left() <= 0:
+                if self.spins():
+                    raise Stuck('the guest spins with its interrupts off, after %s:\n%s' %
+                                (self.last or 'power on',
+                                 self.text[-2000:].decode(errors='replace')))
+                look = Timeline(self.limit / 10)
             if tracer:
                 tracer.collect(0.05)
             if select.select([self.p.stdout], [], [], 0 if tracer else 1)[0]:
@@ -108,6 +125,25 @@ class Guest:
                                  (self.words(),
                                   self.text[-2000:].decode(errors='replace')))
                 self.text += data
+                look = Timeline(self.limit / 10)
+
+    def locked_out(self):
+        """The processors that run with interrupts off, and about where."""
+        said = self.qmp('human-monitor-command',
+                        **{'command-line': 'info registers -a'})
+        return {(cpu, int(ip, 16) >> 8) for cpu, (ip, flags, halted) in
+                enumerate(REGISTERS.findall(said))
+                if halted == '0' and not int(flags, 16) & IF}
+
+    def spins(self):
+        """Whether a processor stays where it is with its interrupts off."""
+        where = self.locked_out()
+        for _ in range(4):
+            if not where:
+                return False
+            time.sleep(self.limit / 1000)
+            where &= self.locked_out()
+        return bool(where)
 
     def booted(self):
         self.wait_for('@@ready')
