@@ -27,7 +27,8 @@ def load_tool():
 
 
 # Of each processor, as QEMU's monitor prints them
-REGISTERS = re.compile(r'[RE]IP=([0-9a-f]+) [RE]FL=([0-9a-f]+) .*HLT=([01])')
+REGISTERS = re.compile(r'([RE]AX=.*?)[RE]IP=([0-9a-f]+) [RE]FL=([0-9a-f]+) [^\n]*HLT=([01])',
+                       re.DOTALL)
 IF = 1 << 9             # of the flags: interrupts are on
 
 sys.dont_write_bytecode = True
@@ -128,15 +129,17 @@ class Guest:
                 look = Timeline(self.limit / 10)
 
     def locked_out(self):
-        """The processors that run with interrupts off, and about where."""
+        """The processors that run with interrupts off: registers, about where."""
         said = self.qmp('human-monitor-command',
                         **{'command-line': 'info registers -a'})
-        return {(cpu, int(ip, 16) >> 8) for cpu, (ip, flags, halted) in
+        return {(cpu, registers, int(ip, 16) >> 8) for
+                cpu, (registers, ip, flags, halted) in
                 enumerate(REGISTERS.findall(said))
                 if halted == '0' and not int(flags, 16) & IF}
 
     def spins(self):
-        """Whether a processor stays where it is with its interrupts off."""
+        """Whether a processor comes to nothing with its interrupts off: whoever
+        does something, however slowly, has other things in its registers."""
         where = self.locked_out()
         for _ in range(4):
             if not where:
