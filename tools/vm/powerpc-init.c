@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The first and only other program in a ppc64le VM: runs the command whose
- * words are in /command, NUL between them, and tells how it ended.
+ * The first and only other program in a VM of ppc64le or arm64: runs the
+ * command whose words are in /command, NUL between them, and tells how it ended.
  *
  * Console output is framed, as the kernel and the firmware write there too:
  * everything between the BEGIN and the END line is the command's.
