@@ -17,6 +17,7 @@ help:
 
 #: make doorbell     the main job: stock's KVM and ours side by side, as a table,
 #:                   build/doorbell.json and build/doorbell.svg
+#:                   KERNEL=minimal: on a kernel with little more than KVM in it
 .PHONY: doorbell
 doorbell:
 	@tools/testing/doorbell/run
@@ -39,7 +40,8 @@ test-clients:
 
 #: make vm CMD='...' run a command in a VM with KVM in it, with this machine's
 #:                   files (read-only, but for /tmp)
-#:                   KVM=ours|stock|none KERNEL=debian|debug|kcsan SMP=n MEM=MiB
+#:                   KVM=ours|stock|none KERNEL=debian|debug|kcsan|minimal
+#:                   SMP=n MEM=MiB
 #:                   (tools/vm/vm -c CMD does the same and returns its exit status;
 #:                   make can only say 2)
 #:                   ICOUNT=1 (clock counts instructions) TIMEOUT=seconds
