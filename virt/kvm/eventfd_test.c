@@ -65,7 +65,9 @@ static struct kvm *vm_alloc(void)
 	mutex_init(&kvm->slots_lock);
 	mutex_init(&kvm->irq_lock);
 	xa_init(&kvm->vcpu_array);
+#ifdef CONFIG_HAVE_KVM_IRQCHIP
 	INIT_HLIST_HEAD(&kvm->irq_ack_notifier_list);
+#endif
 #ifdef CONFIG_X86
 	kvm->arch.irqchip_mode = KVM_IRQCHIP_KERNEL;
 #endif
@@ -624,7 +626,7 @@ static void bell_without_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 0);
 }
 
-#ifdef CONFIG_HAVE_KVM_IRQCHIP
+#ifdef CONFIG_HAVE_KVM_IRQ_ROUTING
 static int irq(struct efd_test *t, unsigned int fd, u32 gsi, u32 flags, int back)
 {
 	struct kvm_irqfd args = {
@@ -1096,7 +1098,7 @@ static void irq_without_memory(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, has_failed());
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->kvm, NULL, 0), 0);
 }
-#endif /* CONFIG_HAVE_KVM_IRQCHIP */
+#endif /* CONFIG_HAVE_KVM_IRQ_ROUTING */
 
 static struct kunit_case efd_test_cases[] = {
 	KUNIT_CASE(bell_fds),
@@ -1109,7 +1111,7 @@ static struct kunit_case efd_test_cases[] = {
 	KUNIT_CASE(bell_many_of_one_eventfd),
 	KUNIT_CASE(bell_outlives_its_fd),
 	KUNIT_CASE(bell_without_memory),
-#ifdef CONFIG_HAVE_KVM_IRQCHIP
+#ifdef CONFIG_HAVE_KVM_IRQ_ROUTING
 	KUNIT_CASE(irq_arguments),
 #ifdef CONFIG_X86
 	KUNIT_CASE(irq_needs_irqchip),
