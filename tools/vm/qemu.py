@@ -376,9 +376,10 @@ def main():
     known = []
     if args.known:
         with open(args.known) as f:
-            known = [w.strip() for w in f if w.strip() and w[0] != '#']
+            known = [re.compile('.*'.join(map(re.escape, w.strip().split('*'))) + '$')
+                     for w in f if w.strip() and w[0] != '#']
     splats = [line for line in lines if SPLAT.search(line)
-              and not any(line.endswith(w) for w in known)]
+              and not any(w.search(line) for w in known)]
     if splats:
         for line in splats[:5]:
             say('kernel: ' + line)
