@@ -547,6 +547,41 @@ static bool miss_of_what_goes(void)
 	return true;
 }
 
+static void grow_now(void)
+{
+	if (hooked--)
+		return;
+	shim_reader_hook = NULL;
+	shim_in_hook = true;
+	ioeventfd(0x1000, 4, MATCH, 4, 1);
+	shim_in_hook = false;
+}
+
+/* The table of a register's values is replaced at every step of a kick. */
+static bool table_under_reader(void)
+{
+	unsigned int i, n, before;
+	u32 val = 3;
+
+	for (i = 0; i < 40; i++) {
+		/* As many as the first table takes */
+		for (n = 0; n < 4; n++)
+			TEST(!ioeventfd(0x1000, 4, MATCH, n, 1));
+		before = shim_nr_live;
+		hooked = i;
+		shim_reader_hook = grow_now;
+		TEST(bus_ring(0x1000, 4, &val) && seen("!1"));
+		if (shim_reader_hook)
+			break;
+		TEST(shim_nr_live > before);
+		for (n = 0; n < 5; n++)
+			TEST(!ioeventfd(0x1000, 4, MATCH | GONE, n, 1));
+	}
+	shim_reader_hook = NULL;
+	TEST(i > 3 && i < 40);
+	return true;
+}
+
 static bool misses_known(void)
 {
 	struct kvm_io_miss *miss = &w.vcpu.io_miss;
@@ -892,6 +927,7 @@ static const struct {
 	{ "search_after_barrier", search_after_barrier },
 	{ "misses_known", misses_known },
 	{ "miss_of_what_goes", miss_of_what_goes },
+	{ "table_under_reader", table_under_reader },
 	{ "srcu_left_alone", srcu_left_alone },
 	{ "index_in_any_order", index_in_any_order },
 	{ "kicks_during_changes", kicks_during_changes },

@@ -203,10 +203,27 @@ static void *clobberer(void *arg)
 	return NULL;
 }
 
+static bool claimed(void)
+{
+	struct kvm_kernel_irqfd *irqfd;
+	bool dying = false;
+
+	spin_lock_irq(&vm[0].irqfds.lock);
+	list_for_each_entry(irqfd, &vm[0].irqfds.items, list)
+		dying = irqfd->state == KVM_IRQFD_DYING;
+	spin_unlock_irq(&vm[0].irqfds.lock);
+	return dying;
+}
+
 static void start_clobberer(void)
 {
+	unsigned int i;
+
 	shim_on_read_route = NULL;
 	TEST(!pthread_create(&clobber_thread, NULL, clobberer, NULL));
+	for (i = 0; i < 30000 && !claimed(); i++)
+		usleep(1000);
+	TEST(claimed());
 	usleep(100000);
 	/* It waits for this event. */
 	TEST(!__atomic_load_n(&clobber_done, __ATOMIC_SEQ_CST));
@@ -220,6 +237,8 @@ static void route_stays_until_the_end(void)
 	shim_on_read_route = start_clobberer;
 	shim_write(clobber_fd);
 	TEST(arrived(&vm[0], 5) == 1 && vm[0].by_table[5] == 1);
+	/* By the route that it had, not by a work item that looks for one. */
+	TEST(vm[0].arrived_at_once == 1);
 	pthread_join(clobber_thread, NULL);
 	usleep(10000);
 	TEST(arrived(&vm[0], 5) == 1);

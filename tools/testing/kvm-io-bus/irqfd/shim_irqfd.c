@@ -343,6 +343,7 @@ int kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *irq,
 	if (irq->type != KVM_IRQ_ROUTING_MSI)
 		return -EWOULDBLOCK;
 	arrive(kvm, irq, level);
+	__atomic_fetch_add(&kvm->arrived_at_once, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

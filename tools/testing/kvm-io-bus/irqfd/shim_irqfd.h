@@ -324,6 +324,7 @@ struct kvm {
 	bool intc_late;
 	/* What has arrived: how often, by which table last; lines that are up */
 	unsigned long arrived[NR_GSIS];
+	unsigned long arrived_at_once;
 	unsigned long by_table[NR_GSIS];
 	unsigned long arrived_nowhere;
 	bool line[NR_GSIS];
