@@ -4,6 +4,7 @@
  * twice, by the guest that makes it and where it arrives: at an eventfd or in
  * userspace, never at both and never at none.
  */
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -178,6 +179,31 @@ static void stop(struct runner *r)
 	TEST_ASSERT(!r->bad, "%lu exits were not the guest's kick", r->bad);
 }
 
+/* Where all threads are, for whoever has to find out why one does not get on. */
+static void tell_threads(void)
+{
+	static const char *const names[] = { "stat", "wchan", "stack" };
+	struct dirent *entry;
+	char path[300], text[2000];
+	DIR *dir = opendir("/proc/self/task");
+	ssize_t len;
+	int fd, i;
+
+	while (dir && (entry = readdir(dir))) {
+		for (i = 0; entry->d_name[0] != '.' && i < ARRAY_SIZE(names); i++) {
+			snprintf(path, sizeof(path), "/proc/self/task/%s/%s",
+				 entry->d_name, names[i]);
+			fd = open(path, O_RDONLY);
+			len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+			if (len > 0)
+				printf("# %s: %.*s\n", path, (int)len, text);
+			close(fd);
+		}
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* Waits until the vCPU has kicked @n more times. */
 static void let_kick(struct runner *r, int n)
 {
@@ -185,7 +211,12 @@ static void let_kick(struct runner *r, int n)
 	uint64_t end = now_ns() + SURELY_NS;
 
 	while (READ_ONCE(r->share->kicks) - from < n) {
-		TEST_ASSERT(now_ns() < end, "the guest does not get on");
+		if (now_ns() > end) {
+			tell_threads();
+			TEST_FAIL("vCPU %u does not get on: %lu kicks, %lu exits",
+				  r->vcpu->id, READ_ONCE(r->share->kicks),
+				  READ_ONCE(r->exits));
+		}
 		sched_yield();
 	}
 }
