@@ -11,6 +11,8 @@ With --requests: what a request of virtio-blk costs, in nanoseconds, or in
 instructions with a clock that counts those; two transports.
 """
 import fnmatch
+import hashlib
+import http.server
 import os
 import shutil
 import socket
@@ -368,6 +370,33 @@ def vhost_workers(guest):
     return [n for n in names if n.startswith('vhost-')]
 
 
+def post_back(guest, host):
+    """What the guest has got goes back, as text: a stream of full frames."""
+    got = []
+
+    class Sink(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers['Content-Length']))
+            got.append(hashlib.sha256(body).hexdigest())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer((host, PORT + 1), Sink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with Kicks(guest) as kicks:
+                said = guest.run('base64 /tmp/f >/tmp/b && wget -q -O /dev/null '
+                                 '--post-file=/tmp/b http://%s:%d/ && sha256sum /tmp/b'
+                                 % (host, PORT + 1), kicks.tracer)
+        finally:
+            server.shutdown()
+    need('the same bytes at the host', said.split()[:1] == got, (said, got))
+    return 'back ' + served(kicks, 16)
+
+
 def vhost_net(kernel, initrd):
     """frames through a vhost worker: kick by doorbell, call by irqfd"""
     for command in (['modprobe', '-a', 'tun', 'vhost_net'],
@@ -393,6 +422,7 @@ def vhost_net(kernel, initrd):
              (both.rings, both.left))
         need('20 echoes: 20 calls', both.injected >= 20, both.injected)
         return ['%d doorbells' % n, '%s, %d injected' % (text, kicks.injected),
+                post_back(g, TAP_HOST),
                 'ping %d rings, %d injected' % (both.rings, both.injected)]
     finally:
         web.end()
