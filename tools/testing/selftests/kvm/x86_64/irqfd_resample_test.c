@@ -161,6 +161,12 @@ static void eoi(struct _test_data_level *self)
 	ASSERT_TRUE(line_becomes(self->vm, pin, true));			\
 } while (0)
 
+/* Of a line that is up already, so that the work item is not seen: wait for it. */
+#define RAISE_ALSO(i) do {						\
+	eventfd_ring(self->fd[i], 1);					\
+	usleep(200000);							\
+} while (0)
+
 TEST_F(level, up_until_eoi)
 {
 	int round, i;
@@ -176,8 +182,7 @@ TEST_F(level, up_until_eoi)
 			EXPECT_EQ(0, eventfd_take(self->res[0]));
 		}
 		/* Again while it is up: it is up. */
-		eventfd_ring(self->fd[0], 1);
-		usleep(2000);
+		RAISE_ALSO(0);
 		eoi(self);
 		EXPECT_FALSE(line_up(self->vm, PIN_A));
 		EXPECT_EQ(1, eventfd_take(self->res[0]));
@@ -212,8 +217,7 @@ TEST_F(level, all_on_the_gsi_hear)
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, assign(self, i, PIN_A));
 	RAISE(1, PIN_A);
-	RAISE(2, PIN_A);
-	usleep(2000);
+	RAISE_ALSO(2);
 	run(self);
 	EXPECT_EQ(1, irqs(self->vm, VEC_A));
 	eoi(self);
@@ -295,8 +299,7 @@ TEST_F(level, deassign_one_of_two)
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
 	ASSERT_EQ(0, assign(self, 1, PIN_A));
 	RAISE(0, PIN_A);
-	RAISE(1, PIN_A);
-	usleep(2000);
+	RAISE_ALSO(1);
 	run(self);
 	ASSERT_EQ(0, deassign(self, 0, PIN_A));
 	eoi(self);
@@ -354,8 +357,9 @@ TEST_F(level, refused)
 TEST_F(level, shared_with_userspace)
 {
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
-	kvm_irq_line(self->vm, PIN_A, 1);
+	/* The irqfd first: nobody would see it raise a line that is up. */
 	RAISE(0, PIN_A);
+	kvm_irq_line(self->vm, PIN_A, 1);
 	run(self);
 	EXPECT_EQ(1, irqs(self->vm, VEC_A));
 	eoi(self);
@@ -377,8 +381,7 @@ TEST_F(level, edge_irqfd_on_the_same_gsi)
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd[1], PIN_A, 0, 0));
 	RAISE(0, PIN_A);
-	eventfd_ring(self->fd[1], 1);
-	usleep(5000);
+	RAISE_ALSO(1);
 	EXPECT_TRUE(line_up(self->vm, PIN_A));
 	run(self);
 	eoi(self);
