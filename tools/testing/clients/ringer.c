@@ -187,7 +187,7 @@ int main(void)
 	fflush(stdout);
 
 	while (fgets(line, sizeof(line), stdin)) {
-		unsigned long todo = strtoul(line, NULL, 10);
+		unsigned long left = strtoul(line, NULL, 10);
 		uint64_t counted[3] = {};
 
 		if (!strcmp(line, "run\n")) {
@@ -199,7 +199,7 @@ int main(void)
 			} while (!poll(&in, 1, 0));
 			continue;
 		}
-		while (todo--) {
+		while (left--) {
 			if (round_trip() != 4)
 				errx(1, "a doorbell was not heard");
 			rounds++;

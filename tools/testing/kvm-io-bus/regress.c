@@ -491,24 +491,30 @@ static void miss_now(void)
 	shim_writer_hook = hook;
 }
 
-static void assign_now(void)
+/* What somebody else does at the step of a kick that @hooked counts down to. */
+static void call_now(u32 flags, u64 data)
 {
 	if (hooked--)
 		return;
 	shim_reader_hook = NULL;
 	shim_in_hook = true;
-	ioeventfd(0x1000, 4, MATCH, 7, 1);
+	ioeventfd(0x1000, 4, flags, data, 1);
 	shim_in_hook = false;
+}
+
+static void assign_now(void)
+{
+	call_now(MATCH, 7);
 }
 
 static void deassign_now(void)
 {
-	if (hooked--)
-		return;
-	shim_reader_hook = NULL;
-	shim_in_hook = true;
-	ioeventfd(0x1000, 4, MATCH | GONE, 7, 1);
-	shim_in_hook = false;
+	call_now(MATCH | GONE, 7);
+}
+
+static void grow_now(void)
+{
+	call_now(MATCH, 4);
 }
 
 /* A doorbell goes at every step of a kick: what did not ring is noted. */
@@ -545,16 +551,6 @@ static bool miss_of_what_goes(void)
 	}
 	TEST(refused && i < 40);
 	return true;
-}
-
-static void grow_now(void)
-{
-	if (hooked--)
-		return;
-	shim_reader_hook = NULL;
-	shim_in_hook = true;
-	ioeventfd(0x1000, 4, MATCH, 4, 1);
-	shim_in_hook = false;
 }
 
 /* The table of a register's values is replaced at every step of a kick. */
