@@ -34,7 +34,7 @@
 
 #define NR_VMS	3
 /* Caches of the kernel that grow on their own, while it is looked at */
-#define SLAB_LIMIT	(1L << 20)
+#define SLAB_LIMIT	(512L << 10)
 #define NR_FDS	24
 /* fds that are replaced have these numbers, so that others can race for them */
 #define FIRST_FD	200

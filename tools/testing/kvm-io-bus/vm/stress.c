@@ -46,7 +46,7 @@
 #define MAX_THREADS	6
 #define STACK		0x20000
 /* Caches of the kernel that grow on their own, while it is looked at */
-#define SLAB_LIMIT	(1L << 20)
+#define SLAB_LIMIT	(512L << 10)
 /* How often a round must have been without memory, if it is short */
 #define SHORTAGES	10
 
@@ -78,7 +78,7 @@ struct vm {
 static int kvm_fd;
 static unsigned int nr_vcpus = 2;
 static struct vm vms[2];
-static atomic_bool stop;
+static atomic_bool stop, all_there;
 static atomic_ulong nr_changes, nr_irqfds, nr_zones, nr_routes, nr_refused;
 static atomic_ulong nr_nomem, nr_exits;
 static atomic_ulong nr_hogged;
@@ -146,6 +146,24 @@ static int irqfd(int vm, int fd, uint32_t gsi, uint32_t flags, int resamplefd)
 	return ioctl(vm, KVM_IRQFD, &args);
 }
 
+/* What an exit that should not be is about. */
+static void strange_exit(const struct vcpu *v)
+{
+	const struct kvm_run *run = v->run;
+	struct kvm_regs regs = {};
+	unsigned int i;
+
+	fprintf(stderr, "stress: exit reason %u", run->exit_reason);
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+		fprintf(stderr, ", suberror %u:", run->internal.suberror);
+		for (i = 0; i < run->internal.ndata && i < 16; i++)
+			fprintf(stderr, " %llx", run->internal.data[i]);
+	}
+	ioctl(v->fd, KVM_GET_REGS, &regs);
+	fprintf(stderr, ", rip %llx\n", regs.rip);
+	exit(1);
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
@@ -156,9 +174,10 @@ static void *vcpu_thread(void *arg)
 			continue;
 		}
 		nr_exits++;
-		CHECK(v->run->exit_reason == KVM_EXIT_MMIO ||
-		      v->run->exit_reason == KVM_EXIT_IO ||
-		      v->run->exit_reason == KVM_EXIT_INTR);
+		if (v->run->exit_reason != KVM_EXIT_MMIO &&
+		    v->run->exit_reason != KVM_EXIT_IO &&
+		    v->run->exit_reason != KVM_EXIT_INTR)
+			strange_exit(v);
 		/* The doorbells that stay never come here. */
 		if (v->run->exit_reason == KVM_EXIT_MMIO)
 			CHECK(v->run->mmio.phys_addr != MMIO ||
@@ -167,6 +186,13 @@ static void *vcpu_thread(void *arg)
 			CHECK(((uint8_t *)v->run)[v->run->io.data_offset] != 1);
 	}
 	return NULL;
+}
+
+/* Until all are there: to start somebody takes memory. */
+static void wait_for_all(void)
+{
+	while (!all_there)
+		usleep(100);
 }
 
 /* With a stack that is there already: nobody can be told of a fault. */
@@ -325,6 +351,7 @@ static void *bells(void *arg)
 	int fd = eventfd(0, EFD_NONBLOCK);
 	bool there[2][64] = {};
 
+	wait_for_all();
 	while (busy()) {
 		unsigned int v = rnd(&seed) & 1, i = rnd(&seed) % 64;
 		/* On the registers in use, beside them, and on all the rest */
@@ -352,6 +379,7 @@ static void *irqs(void *arg)
 {
 	uint64_t seed = (uintptr_t)arg, one = 1;
 
+	wait_for_all();
 	while (busy()) {
 		unsigned int v = rnd(&seed) & 1, gsi = rnd(&seed) % 24;
 		bool level = rnd(&seed) & 1;
@@ -390,6 +418,7 @@ static void *zones(void *arg)
 	uint64_t seed = (uintptr_t)arg;
 	unsigned int i;
 
+	wait_for_all();
 	while (busy()) {
 		unsigned int v = rnd(&seed) & 1;
 		struct kvm_coalesced_mmio_zone zone = {
@@ -428,6 +457,7 @@ static void *hog(void *arg)
 	int fd = eventfd(0, EFD_NONBLOCK);
 	unsigned long i, n;
 
+	wait_for_all();
 	while (nr_nomem < SHORTAGES * (this_round + 1)) {
 		for (n = 0; n < 100000; n++) {
 			if (!answered(ioeventfd(vms[n & 1].fd, MMIO + 0x200, 4,
@@ -540,18 +570,20 @@ int main(int argc, char **argv)
 		alarm(STALL);
 		vm_make(&vms[0]);
 		vm_make(&vms[1]);
-		if (memory) {
+		if (memory)
 			CHECK(!mlockall(MCL_CURRENT));
-			memory_limit(memory + MAX_THREADS * STACK / 1024);
-		}
+		all_there = false;
 		n = 0;
 		start(&task[n++], bells, (void *)1);
 		start(&task[n++], bells, (void *)5);
 		start(&task[n++], irqs, (void *)(round + 7));
 		start(&task[n++], irqs, (void *)(round + 8));
 		start(&task[n++], zones, (void *)(round + 9));
-		if (memory)
+		if (memory) {
 			start(&task[n++], hog, NULL);
+			memory_limit(memory);
+		}
+		all_there = true;
 		for (i = 0; i < n; i++)
 			join(&task[i]);
 		if (memory)
