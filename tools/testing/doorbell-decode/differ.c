@@ -3,7 +3,7 @@
  * Run the same guest programs with and without KVM's short cuts for kicks and
  * compare what comes of them.
  *
- *	differ [-n PROGRAMS] [-s SEED] [-m MODE] [-v]
+ *	differ [-n PROGRAMS] [-s SEED] [-m MODE] [-p PROGRAM] [-v]
  *
  * A program is a few dozen stores, each behind the instructions that load its
  * registers. Prefixes, opcode, ModRM, SIB, displacement, value and target are
@@ -865,6 +865,23 @@ static void create(struct kvm_sregs *reset)
 	}
 }
 
+static bool interrupted(const struct outcome *o)
+{
+	return o->exit[o->exits - 1].reason == KVM_EXIT_INTR;
+}
+
+/*
+ * Where the stack of an exception is in emulated MMIO, 6.12 emulates on AMD the
+ * instruction that raised it, again and again, and the program does not end.
+ */
+static bool stack_is_mmio(const struct outcome *o)
+{
+	uint64_t top = o->sregs.ss.base + (uint16_t)o->regs.rsp;
+
+	return !o->sregs.ss.db && !(o->sregs.cs.l) &&
+	       top - 16 < RAM_ABOVE && top > HOLE;
+}
+
 /* As many programs at once as are compared without toggling in between */
 #define BATCH	64
 
@@ -873,14 +890,15 @@ int main(int argc, char **argv)
 	static struct program program[BATCH];
 	static struct outcome outcome[BATCH], other;
 	unsigned long programs = 200, done = 0, failures = 0, rings = 0;
-	unsigned long exits = 0, vectors[32] = { 0 }, count[3] = { 0 }, before;
+	unsigned long endless = 0, exits = 0, vectors[32] = { 0 }, count[3] = { 0 }, before;
 	struct sigaction action = { .sa_handler = on_alarm };
 	struct kvm_sregs reset;
 	unsigned int i, w, n, d;
+	long pick = -1;
 	int c, only = -1;
 
 	state = 1;
-	while ((c = getopt(argc, argv, "n:s:m:v")) != -1) {
+	while ((c = getopt(argc, argv, "n:s:m:p:v")) != -1) {
 		switch (c) {
 		case 'n':
 			programs = strtoul(optarg, NULL, 0);
@@ -891,11 +909,14 @@ int main(int argc, char **argv)
 		case 'm':
 			only = atoi(optarg);
 			break;
+		case 'p':
+			pick = atol(optarg);
+			break;
 		case 'v':
 			verbose = true;
 			break;
 		default:
-			fprintf(stderr, "usage: differ [-n PROGRAMS] [-s SEED] [-m MODE] [-v]\n");
+			fprintf(stderr, "usage: differ [-n PROGRAMS] [-s SEED] [-m MODE] [-p PROGRAM] [-v]\n");
 			return 2;
 		}
 	}
@@ -917,15 +938,24 @@ int main(int argc, char **argv)
 			state = seed | 1;
 			for (i = 0; i < n; i++) {
 				start(&program[i], &reset);
+				/* Of the others only the page tables are made. */
+				if (pick >= 0 && (long)(done + i) != pick)
+					continue;
+				if (w && interrupted(&outcome[i]))
+					continue;
 				execute(w ? &other : &outcome[i]);
 				if (!w) {
 					stores += program[i].stores;
 					exits += outcome[i].exits;
 					for (d = 0; d < ARRAY_SIZE(doors); d++)
 						rings += outcome[i].rings[d];
-					if (outcome[i].exit[outcome[i].exits - 1].reason == KVM_EXIT_INTR) {
-						printf("program %lu, seed 0x%" PRIx64 " does not end\n",
-						       done + i, seed);
+					if (interrupted(&outcome[i]) &&
+					    stack_is_mmio(&outcome[i])) {
+						endless++;
+					} else if (interrupted(&outcome[i])) {
+						printf("program %lu, seed 0x%" PRIx64 " does not end, rip 0x%llx\n",
+						       done + i, seed,
+						       outcome[i].regs.rip);
 						dump(&program[i]);
 						failures++;
 					}
@@ -960,6 +990,9 @@ int main(int argc, char **argv)
 	printf("\n");
 	for (w = 0; w < ARRAY_SIZE(ways); w++)
 		printf("%s: %lu instructions emulated\n", ways[w].name, count[w]);
+	if (endless)
+		printf("%lu programs do not end, and were not compared: an exception with its stack in MMIO\n",
+		       endless);
 	/* Nothing was tested if nothing rang, or most of it in the emulator. */
 	if (!rings || count[1] + rings / 2 > count[0] ||
 	    count[2] + rings / 2 > count[0]) {
