@@ -30,7 +30,7 @@ static struct kvm_io_doorbell_table *table_alloc(unsigned int bits)
 	table = kvzalloc(struct_size(table, slot, 1UL << bits),
 			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (table)
-		table->bits = bits;
+		table->shift = 64 - bits;
 	return table;
 }
 
@@ -38,8 +38,8 @@ static struct kvm_io_doorbell_table *table_alloc(unsigned int bits)
 static void table_put(struct kvm_io_doorbell_table *table,
 		      struct kvm_io_doorbell *doorbell)
 {
-	unsigned int mask = (1U << table->bits) - 1;
-	unsigned int i = hash_64(doorbell->data, table->bits);
+	unsigned int mask = kvm_io_doorbell_slots(table) - 1;
+	unsigned int i = kvm_io_doorbell_hash(table, doorbell->data);
 
 	while (is_doorbell(writer_deref(table->slot[i])))
 		i = (i + 1) & mask;
@@ -67,7 +67,7 @@ static struct kvm_io_doorbell_table *table_room(struct kvm_io_register *reg)
 	struct kvm_io_doorbell_table *table;
 	unsigned int i, bits;
 
-	if (old && old->used < (1U << old->bits) / 2)
+	if (old && old->used < kvm_io_doorbell_slots(old) / 2)
 		return old;
 
 	/*
@@ -80,7 +80,7 @@ static struct kvm_io_doorbell_table *table_room(struct kvm_io_register *reg)
 	if (!table || !old)
 		return table;
 
-	for (i = 0; i < 1U << old->bits; i++) {
+	for (i = 0; i < kvm_io_doorbell_slots(old); i++) {
 		struct kvm_io_doorbell *doorbell = writer_deref(old->slot[i]);
 
 		if (is_doorbell(doorbell))
@@ -245,8 +245,8 @@ void kvm_io_register_del(struct kvm_io_register *reg,
 
 	reg->nr_match[ilog2(doorbell->len)]--;
 	table = writer_deref(reg->table);
-	mask = (1U << table->bits) - 1;
-	i = hash_64(doorbell->data, table->bits);
+	mask = kvm_io_doorbell_slots(table) - 1;
+	i = kvm_io_doorbell_hash(table, doorbell->data);
 	while (writer_deref(table->slot[i]) != doorbell)
 		i = (i + 1) & mask;
 	/* The tombstone is constant: nothing to order the store against. */
@@ -289,7 +289,7 @@ struct kvm_io_doorbell *kvm_io_register_next(const struct kvm_io_register *reg,
 					     unsigned int *pos)
 {
 	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
-	unsigned int slots = table ? 1U << table->bits : 0;
+	unsigned int slots = table ? kvm_io_doorbell_slots(table) : 0;
 
 	while (*pos < 1 + KVM_IO_DOORBELL_LENS + slots) {
 		struct kvm_io_doorbell *doorbell;

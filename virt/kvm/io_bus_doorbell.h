@@ -59,7 +59,8 @@ struct kvm_io_doorbell_table {
 	struct rcu_head rcu;
 	/* Slots that are not NULL, tombstones included; for the writer. */
 	unsigned int used;
-	unsigned int bits;
+	/* 64 less the bits of a hash, as the hash needs it */
+	unsigned int shift;
 	struct kvm_io_doorbell __rcu *slot[];
 };
 
@@ -88,19 +89,36 @@ static __always_inline u64 kvm_io_doorbell_load(const void *val, int len)
 	}
 }
 
+static __always_inline unsigned int
+kvm_io_doorbell_hash(const struct kvm_io_doorbell_table *table, u64 data)
+{
+	return hash_64(data, 64 - table->shift);
+}
+
+/* How many slots: a power of two. */
+static __always_inline unsigned int
+kvm_io_doorbell_slots(const struct kvm_io_doorbell_table *table)
+{
+	return 1U << (64 - table->shift);
+}
+
 static __always_inline struct kvm_io_doorbell *
 kvm_io_doorbell_probe(const struct kvm_io_doorbell_table *table, int len,
 		      u64 data)
 {
-	unsigned int mask = (1U << table->bits) - 1;
-	unsigned int i = hash_64(data, table->bits);
-	struct kvm_io_doorbell *doorbell;
+	unsigned int i = kvm_io_doorbell_hash(table, data);
+	struct kvm_io_doorbell *doorbell = rcu_dereference_check(table->slot[i], 1);
+
+	/* As it is most often; the size is for those that come after it. */
+	if (likely(doorbell && doorbell->data == data && doorbell->len == len))
+		return doorbell;
 
 	/* Ends: a table is never full. */
-	while ((doorbell = rcu_dereference_check(table->slot[i], 1))) {
-		if (doorbell->data == data && doorbell->len == len)
+	while (doorbell) {
+		i = (i + 1) & (kvm_io_doorbell_slots(table) - 1);
+		doorbell = rcu_dereference_check(table->slot[i], 1);
+		if (doorbell && doorbell->data == data && doorbell->len == len)
 			return doorbell;
-		i = (i + 1) & mask;
 	}
 	return NULL;
 }
