@@ -80,16 +80,6 @@ struct kvm_io_miss {
 };
 
 /**
- * struct kvm_io_search - the doorbells of an address, as they were found
- * @reg: the register, or NULL if no write to the address rings a doorbell
- * @seq: kvm->doorbell_seq as it was before the search
- */
-struct kvm_io_search {
-	struct kvm_io_register *reg;
-	unsigned long seq;
-};
-
-/**
  * struct kvm_io_doorbell_key - which writes ring a doorbell
  * @addr: guest physical address, port or subchannel id, to be hit exactly
  * @data: value that must be written, if @match
@@ -157,9 +147,10 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
 bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value);
-struct kvm_io_search kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
-bool kvm_io_bus_ring_mmio(struct kvm_vcpu *vcpu, struct kvm_io_search found,
-			  gpa_t gpa, int len, u64 value);
+struct kvm_io_register *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
+bool kvm_io_bus_ring_found(struct kvm_io_register *reg, gpa_t gpa, int len,
+			   u64 value);
+bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

@@ -158,12 +158,18 @@ static __always_inline bool known_to_miss(const struct kvm_vcpu *vcpu,
 		miss->data == kvm_io_doorbell_load(val, len));
 }
 
-static __always_inline struct kvm_io_search search(struct kvm_vcpu *vcpu,
-						   enum kvm_bus bus_idx,
-						   gpa_t addr)
+/* What is at an address: the register, and kvm->doorbell_seq before the search. */
+struct found {
+	struct kvm_io_register *reg;
+	unsigned long seq;
+};
+
+/* That there is nothing is noted. */
+static __always_inline struct found search(struct kvm_vcpu *vcpu,
+					   enum kvm_bus bus_idx, gpa_t addr)
 {
 	struct kvm *kvm = vcpu->kvm;
-	struct kvm_io_search found;
+	struct found found;
 
 	/* Pairs with the smp_mb() of whoever registers. */
 	smp_rmb();
@@ -180,25 +186,17 @@ static __always_inline u64 low_bytes(u64 value, int len)
 	return value & ~0ULL >> (64 - 8 * len);
 }
 
-static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
-				       struct kvm_io_search found,
-				       enum kvm_bus bus_idx, gpa_t addr,
-				       int len, u64 value)
+/* @reg's doorbell for a write, or NULL. */
+static __always_inline struct kvm_io_doorbell *
+match(struct kvm_io_register *reg, int len, u64 value)
 {
 	struct kvm_io_doorbell *doorbell;
 
-	doorbell = kvm_io_register_match_len(found.reg, len);
+	doorbell = kvm_io_register_match_len(reg, len);
 	if (!doorbell)
-		doorbell = kvm_io_register_match_value(found.reg, len,
+		doorbell = kvm_io_register_match_value(reg, len,
 						       low_bytes(value, len));
-	if (doorbell && ring_doorbell(doorbell, bus_idx, addr, len))
-		return true;
-	/*
-	 * One that has just been unregistered never rings again, and no other
-	 * one may match beside it; the caller relies on the note.
-	 */
-	missed(vcpu, found.seq, bus_idx, addr, len, low_bytes(value, len));
-	return false;
+	return doorbell;
 }
 
 /**
@@ -218,10 +216,19 @@ static __always_inline bool ring_found(struct kvm_vcpu *vcpu,
  */
 bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
 {
-	struct kvm_io_search found = search(vcpu, KVM_PIO_BUS, port);
+	struct found found = search(vcpu, KVM_PIO_BUS, port);
+	struct kvm_io_doorbell *doorbell;
 
-	return found.reg &&
-	       ring_found(vcpu, found, KVM_PIO_BUS, port, len, value);
+	if (!found.reg)
+		return false;
+	doorbell = match(found.reg, len, value);
+	if (!doorbell) {
+		missed(vcpu, found.seq, KVM_PIO_BUS, port, len,
+		       low_bytes(value, len));
+		return false;
+	}
+	/* One that has just been unregistered is not noted: search again. */
+	return ring_doorbell(doorbell, KVM_PIO_BUS, port, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
 
@@ -234,32 +241,64 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the doorbells at @gpa.
+ * Return: the doorbells at @gpa; NULL if there are none, which is noted.
  */
-struct kvm_io_search kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
+struct kvm_io_register *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return search(vcpu, KVM_MMIO_BUS, gpa);
+	return search(vcpu, KVM_MMIO_BUS, gpa).reg;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
 
 /**
- * kvm_io_bus_ring_mmio - ring the doorbell of a write that was searched for
- * @vcpu: who writes
- * @found: what kvm_io_bus_search_mmio() returned for @gpa, with a register
+ * kvm_io_bus_ring_found - ring the doorbell of a write that was searched for
+ * @reg: what kvm_io_bus_search_mmio() returned for @gpa; not NULL
  * @gpa: guest physical address of the write
  * @len: width of the write in bytes: 1, 2, 4 or 8
  * @value: what it writes, in the lowest @len bytes; the rest is not looked at
  *
  * Context: the RCU read-side critical section of the search; else as for
  * kvm_io_bus_ring_pio().
- * Return: true if a doorbell was rung.
+ * Return: true if a doorbell was rung. If not, kvm_io_bus_miss_mmio() has the
+ * last word.
  */
-bool kvm_io_bus_ring_mmio(struct kvm_vcpu *vcpu, struct kvm_io_search found,
-			  gpa_t gpa, int len, u64 value)
+bool kvm_io_bus_ring_found(struct kvm_io_register *reg, gpa_t gpa, int len,
+			   u64 value)
 {
-	return ring_found(vcpu, found, KVM_MMIO_BUS, gpa, len, value);
+	struct kvm_io_doorbell *doorbell = match(reg, len, value);
+
+	return doorbell && ring_doorbell(doorbell, KVM_MMIO_BUS, gpa, len);
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_ring_mmio);
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
+
+/**
+ * kvm_io_bus_miss_mmio - note that a write rings nothing, unless it does
+ * @vcpu: who writes
+ * @gpa: guest physical address of the write
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: what it writes, in the lowest @len bytes; the rest is not looked at
+ *
+ * After kvm_io_bus_ring_found() has rung nothing: what was found for it has no
+ * date by which that could be noted, so it is searched for again, which a kick
+ * does not pay for.
+ *
+ * Context: as for kvm_io_bus_ring_pio().
+ * Return: true if a doorbell, registered meanwhile, was rung; if not, that is
+ * noted in vcpu->io_miss, with address, width and value.
+ */
+bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value)
+{
+	struct found found = search(vcpu, KVM_MMIO_BUS, gpa);
+
+	if (found.reg && kvm_io_bus_ring_found(found.reg, gpa, len, value))
+		return true;
+	/*
+	 * A doorbell that has just been unregistered never rings again, and no
+	 * other one may match beside it.
+	 */
+	missed(vcpu, found.seq, KVM_MMIO_BUS, gpa, len, low_bytes(value, len));
+	return false;
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_miss_mmio);
 
 /*
  * Offers an access to the devices that hold it. Not inline, so that kicks and

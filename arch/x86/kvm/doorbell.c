@@ -48,12 +48,16 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_count);
  * @vcpu: the vCPU, not in system management mode
  * @gpa: the guest physical address
  *
- * Context: kvm->srcu held for reading. Any, interrupts may be off.
+ * Context: with or without kvm->srcu. Any, interrupts may be off.
  * Return: true if so.
  */
 bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	bool none = !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
+
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return none;
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_no_memslot);
 
@@ -180,7 +184,9 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
  * @vcpu: the vCPU, not in system management mode
  * @gpa: guest physical address of the instruction
  * @bits: 16, 32 or 64: which kind of code
- * @memo: what was decoded last time; has the store afterwards if there is one
+ * @mode: the same in the words of the caller: another number for each kind, its
+ *	lowest four bits 0
+ * @memo: what was decoded last; has the instruction afterwards
  *
  * Reads with page faults disabled: what userspace does not have in memory
  * right now is not waited for. Does not read behind the end of the page.
@@ -189,12 +195,13 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
  * Return: true if it is certain that there is a plain store.
  */
 bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		       struct kvm_doorbell_memo *memo)
+		       unsigned int mode, struct kvm_doorbell_memo *memo)
 {
 	unsigned int offset = offset_in_page(gpa), skip = 0;
 	const u64 __user *p;
 	u64 low, high;
 
+	static_assert(KVM_DOORBELL_FETCH == 16);
 	if (unlikely(offset > PAGE_SIZE - KVM_DOORBELL_FETCH))
 		skip = offset - (PAGE_SIZE - KVM_DOORBELL_FETCH);
 
@@ -208,7 +215,11 @@ bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
 	unsafe_get_user(high, p + 1, fault);
 	user_read_access_end();
 	pagefault_enable();
-	return kvm_doorbell_memo_decode(memo, low, high, skip, bits);
+
+	if (!kvm_doorbell_memo_has(memo, low, high, mode | skip))
+		kvm_doorbell_memo_renew(memo, low, high, mode | skip, skip,
+					bits, vcpu->arch.regs[VCPU_REGS_RIP]);
+	return memo->store;
 
 fault:
 	user_read_access_end();

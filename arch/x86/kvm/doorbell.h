@@ -113,34 +113,6 @@ static __always_inline bool kvm_doorbell_out(struct kvm_vcpu *vcpu,
 	return true;
 }
 
-/**
- * kvm_doorbell_store - ring the doorbell of a store
- * @vcpu: who executes it, as it left the guest
- * @found: the doorbells of @gpa, of which there are some
- * @gpa: where to
- * @len: width in bytes
- * @val: the value, in the lowest @len bytes
- * @next_ip: where the next instruction is
- *
- * Steps over the instruction if this returns true.
- *
- * Context: RCU read-side critical section; interrupts may be off, but not on
- * PREEMPT_RT.
- * Return: true if a doorbell was rung.
- */
-static __always_inline bool kvm_doorbell_store(struct kvm_vcpu *vcpu,
-					       struct kvm_io_search found,
-					       gpa_t gpa, unsigned int len,
-					       const u64 *val,
-					       unsigned long next_ip)
-{
-	if (!kvm_io_bus_ring_mmio(vcpu, found, gpa, len, *val))
-		return false;
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, (void *)val);
-	kvm_doorbell_step(vcpu, next_ip);
-	return true;
-}
-
 bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa);
 
 /**
@@ -149,18 +121,22 @@ bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa);
  * @gpa: the guest physical address, which the page tables of the processor
  *	have for emulated MMIO
  *
- * Those page tables may be older than the memslots.
+ * Those page tables may be older than the memslots. The number of their
+ * generation is read without kvm->srcu, which is for the slots: both sets of
+ * them are part of struct kvm. Who has been told that memory is there finds the
+ * new one's.
  *
- * Context: kvm->srcu held for reading. Any, interrupts may be off.
+ * Context: with or without kvm->srcu. Any, interrupts may be off.
  * Return: true if so.
  */
 static __always_inline bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu,
 						 gpa_t gpa)
 {
-	u64 generation = __kvm_memslots(vcpu->kvm, 0)->generation;
+	const struct kvm_memslots *slots =
+		rcu_dereference_raw(vcpu->kvm->memslots[0]);
 
 	/* What the emulator found out, if the memslots are still the same. */
-	if (likely(vcpu->arch.mmio_gen == generation &&
+	if (likely(vcpu->arch.mmio_gen == READ_ONCE(slots->generation) &&
 		   vcpu->arch.mmio_gfn == gpa_to_gfn(gpa) &&
 		   vcpu->arch.mmio_gfn))
 		return true;
@@ -171,7 +147,7 @@ struct kvm_doorbell_memo;
 
 gpa_t kvm_doorbell_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear);
 bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		       struct kvm_doorbell_memo *memo);
+		       unsigned int mode, struct kvm_doorbell_memo *memo);
 int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip);
 
 #endif /* __KVM_X86_DOORBELL_H */

@@ -253,25 +253,40 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 EXPORT_SYMBOL_GPL(kvm_doorbell_decode);
 
 /**
- * kvm_doorbell_memo_renew - decode a plain store and keep it
+ * kvm_doorbell_memo_renew - decode an instruction and keep what it is
  * @memo: where to
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
- * @skip: how many of them come before the instruction
+ * @what: which kind of code they are and how many come before the instruction,
+ *	for kvm_doorbell_memo_has()
+ * @skip: how many come before the instruction
  * @bits: 16, 32 or 64: which kind of code
+ * @ip: where the instruction is, for kvm_doorbell_memo_refuses()
  *
  * Context: any.
- * Return: true if it is certain that there is a plain store.
  */
-bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
-			     __u64 high, unsigned int skip, unsigned int bits)
+void kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
+			     __u64 high, unsigned int what, unsigned int skip,
+			     unsigned int bits, __u64 ip)
 {
+	const struct kvm_doorbell_insn *insn = &memo->insn;
+
 	memo->code[0] = low;
 	memo->code[1] = high;
-	memo->what = bits * KVM_DOORBELL_FETCH + skip;
+	memo->what = what;
 	memo->store = kvm_doorbell_decode((const __u8 *)memo->code + skip,
 					  KVM_DOORBELL_FETCH - skip, bits,
 					  &memo->insn);
-	return memo->store;
+	memo->simple = memo->store && insn->seg < FS && insn->reg != NONE &&
+		       insn->base != NONE && insn->index == NONE;
+	memo->flat = bits == 64;
+	if (memo->store) {
+		memo->refusals = 0;
+	} else {
+		/* No number of a user's, so that this is refused anew. */
+		memo->what = ~0U;
+		memo->refusals = 255;
+		memo->refused_ip = ip;
+	}
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_memo_renew);

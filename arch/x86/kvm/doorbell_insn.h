@@ -59,10 +59,16 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 /**
  * struct kvm_doorbell_memo - what was decoded last
  * @code: the bytes
- * @what: how many of them come before the instruction, and, times 16, which kind of
- *	code it is: 16, 32 or 64; 0 if nothing was decoded yet
+ * @what: which kind of code they are and how many come before the instruction,
+ *	in the words of the user; 0 at first, with bytes that are 0, which are
+ *	no plain store whatever the kind of code
  * @store: whether it is a plain store
- * @value: what it stores; for its user
+ * @simple: and one of a register, to a base register and a displacement, with
+ *	an ordinary segment
+ * @flat: in code in which such a segment does not count
+ * @refusals: how often @refused_ip is not to be looked at again
+ * @refused_ip: where an instruction was that is no plain store
+ * @value: what the plain store writes; for its user
  * @insn: the plain store
  *
  * The driver of a device kicks by the same few instructions over and over, and
@@ -72,32 +78,53 @@ struct kvm_doorbell_memo {
 	__u64 code[KVM_DOORBELL_FETCH / 8];
 	unsigned int what;
 	bool store;
+	bool simple;
+	bool flat;
+	__u8 refusals;
+	__u64 refused_ip;
 	__u64 value;
 	struct kvm_doorbell_insn insn;
 };
 
-bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
-			     __u64 high, unsigned int skip, unsigned int bits);
+void kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
+			     __u64 high, unsigned int what, unsigned int skip,
+			     unsigned int bits, __u64 ip);
 
 /**
- * kvm_doorbell_memo_decode - decode a plain store, unless it is the last one
- * @memo: what was decoded last; has the store afterwards
+ * kvm_doorbell_memo_has - whether an instruction is the one decoded last
+ * @memo: what was decoded last
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
- * @skip: how many of them come before the instruction
- * @bits: 16, 32 or 64: which kind of code
+ * @what: which kind of code they are and how many come before the instruction
  *
  * Context: any.
- * Return: true if it is certain that there is a plain store.
+ * Return: true if so: @memo tells all of it.
  */
-static inline bool kvm_doorbell_memo_decode(struct kvm_doorbell_memo *memo,
-					    __u64 low, __u64 high,
-					    unsigned int skip, unsigned int bits)
+static inline bool kvm_doorbell_memo_has(const struct kvm_doorbell_memo *memo,
+					 __u64 low, __u64 high, unsigned int what)
 {
-	if (memo->code[0] == low && memo->code[1] == high &&
-	    memo->what == bits * KVM_DOORBELL_FETCH + skip)
-		return memo->store;
-	return kvm_doorbell_memo_renew(memo, low, high, skip, bits);
+	return memo->code[0] == low && memo->code[1] == high &&
+	       memo->what == what;
+}
+
+/**
+ * kvm_doorbell_memo_refuses - whether an instruction need not be looked at
+ * @memo: what was decoded before
+ * @ip: where the instruction is
+ *
+ * It may be another one than was refused there, and then goes the ordinary way,
+ * which is right for all of them; so every once in a while it is looked at.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+static inline bool kvm_doorbell_memo_refuses(struct kvm_doorbell_memo *memo,
+					     __u64 ip)
+{
+	if (__builtin_expect(memo->refused_ip != ip || !memo->refusals, 1))
+		return false;
+	memo->refusals--;
+	return true;
 }
 
 /**

@@ -3,9 +3,13 @@
 #define __KVM_X86_DOORBELL_SVM_H
 
 #include "doorbell.h"
+#include "doorbell_insn.h"
 #include "svm/svm.h"
 
-bool svm_doorbell_store_irqoff(struct kvm_vcpu *vcpu);
+bool svm_doorbell_read(struct kvm_vcpu *vcpu, unsigned int mode);
+bool svm_doorbell_renew(struct kvm_vcpu *vcpu, unsigned int mode, u64 low,
+			u64 high);
+u64 svm_doorbell_address(struct kvm_vcpu *vcpu, u64 ip);
 int svm_doorbell_store(struct kvm_vcpu *vcpu);
 
 /* What a store to emulated MMIO faults with: bits that must be, that may be. */
@@ -43,6 +47,103 @@ static __always_inline bool svm_doorbell_may_step(struct kvm_vcpu *vcpu)
 	       kvm_doorbell_may_step(vcpu, vmcb->save.rflags);
 }
 
+/*
+ * Which kind of code it runs, so that equal numbers mean the same kind: what
+ * svm_doorbell_bits() looks at, where it is in the VMCB, above four bits for
+ * kvm_doorbell_read().
+ */
+static __always_inline unsigned int
+svm_doorbell_mode(const struct vmcb_save_area *save)
+{
+	return (save->cs.attrib & (SVM_SELECTOR_L_MASK | SVM_SELECTOR_DB_MASK)) << 4 |
+	       (save->efer & EFER_LMA);
+}
+
+static inline unsigned int svm_doorbell_bits(unsigned int mode)
+{
+	if ((mode & EFER_LMA) && (mode & SVM_SELECTOR_L_MASK << 4))
+		return 64;
+	return mode & SVM_SELECTOR_DB_MASK << 4 ? 32 : 16;
+}
+
+/*
+ * Decode the store that faulted, into svm->doorbell. The bytes are in the VMCB
+ * where there are decode assists: behind their number, so 16 in all.
+ */
+static __always_inline bool svm_doorbell_decode(struct kvm_vcpu *vcpu)
+{
+	const struct vcpu_svm *svm = to_svm(vcpu);
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+	unsigned int mode = svm_doorbell_mode(&svm->vmcb->save);
+	const u64 *bytes = (const u64 *)&control->insn_len;
+
+	static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
+		      offsetof(struct vmcb_control_area, insn_bytes) ==
+		      offsetof(struct vmcb_control_area, insn_len) + 1);
+	if (!static_cpu_has(X86_FEATURE_DECODEASSISTS) ||
+	    control->insn_len != KVM_DOORBELL_INSN_MAX)
+		return svm_doorbell_read(vcpu, mode);
+	if (unlikely(!kvm_doorbell_memo_has(&svm->doorbell, bytes[0], bytes[1],
+					    mode | 1)))
+		return svm_doorbell_renew(vcpu, mode, bytes[0], bytes[1]);
+	return svm->doorbell.store;
+}
+
+/* Where a segment begins: es, cs, ss and ds, which follow one another. */
+static __always_inline u64 svm_doorbell_segment(const struct vcpu_svm *svm,
+						unsigned int seg)
+{
+	return (&svm->vmcb->save.es)[seg].base;
+}
+
+/*
+ * Ring the doorbell of the store that faulted, and step over it. Does not sleep.
+ * RCU read-side critical section. A store for which no doorbell waits is left in
+ * svm->next_rip, which is 0 after each exit, and vcpu->io_miss.
+ */
+static __always_inline bool svm_doorbell_ring(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	gpa_t gpa = svm->vmcb->control.exit_info_2;
+	struct kvm_doorbell_memo *memo = &svm->doorbell;
+	const struct kvm_doorbell_insn *insn = &memo->insn;
+	const unsigned long *regs = vcpu->arch.regs;
+	struct kvm_io_register *reg;
+	u64 ip, address;
+
+	if (kvm_doorbell_memo_refuses(memo, regs[VCPU_REGS_RIP]))
+		return false;
+	reg = kvm_io_bus_search_mmio(vcpu, gpa);
+	if (!reg || !svm_doorbell_may_step(vcpu) ||
+	    !kvm_doorbell_is_mmio(vcpu, gpa) || !svm_doorbell_decode(vcpu))
+		return false;
+
+	ip = regs[VCPU_REGS_RIP] + insn->len;
+	if (!memo->flat)
+		ip = (u32)ip;
+	if (likely(memo->simple)) {
+		address = insn->disp + regs[insn->base];
+		if (!memo->flat)
+			address += svm_doorbell_segment(svm, insn->seg);
+		memo->value = regs[insn->reg] >> insn->shift;
+	} else {
+		address = svm_doorbell_address(vcpu, ip);
+		memo->value = kvm_doorbell_insn_value(insn, regs);
+	}
+	if (offset_in_page(address ^ gpa) ||
+	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
+		return false;
+
+	if (!kvm_io_bus_ring_found(reg, gpa, insn->width, memo->value) &&
+	    !kvm_io_bus_miss_mmio(vcpu, gpa, insn->width, memo->value)) {
+		svm->next_rip = ip;
+		return false;
+	}
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &memo->value);
+	kvm_doorbell_step(vcpu, ip);
+	return true;
+}
+
 /**
  * svm_doorbell_fastpath - finish a kick in the exit fastpath
  * @vcpu: the vCPU, which just left the guest
@@ -73,8 +174,11 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 		    !svm_doorbell_is_store(svm))
 			return false;
 		kvm_doorbell_rcu_enter();
-		rung = svm_doorbell_store_irqoff(vcpu);
+		rung = svm_doorbell_ring(vcpu);
 		kvm_doorbell_rcu_exit();
+		if (rung)
+			trace_kvm_page_fault(vcpu, control->exit_info_2,
+					     control->exit_info_1);
 		return rung;
 	default:
 		return false;

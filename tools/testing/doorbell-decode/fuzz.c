@@ -10,7 +10,8 @@
  * decoder declines (its comment names them). COUNT instructions are tried in
  * each of 16-, 32- and 64-bit code: half of them random bytes behind an opcode
  * that matters, with random prefixes; a quarter random bytes; a quarter the
- * former, cut short, which must be declined.
+ * former, cut short, which must be declined. What is kept of the last one
+ * (struct kvm_doorbell_memo) must be what was decoded.
  *
  * The last line is "N instructions, N stores, N failures"; the exit status is 0
  * if there are none.
@@ -183,6 +184,49 @@ static bool expected(const ZydisDecodedInstruction *zi,
 	return segments <= 1;
 }
 
+/* What is kept of an instruction is what was decoded. */
+static const char *memo_differs(const uint8_t *code, unsigned int bits,
+				const struct kvm_doorbell_insn *insn)
+{
+	static struct kvm_doorbell_memo memo;
+	unsigned long regs[16];
+	uint64_t low, high, ip = draw();
+	unsigned int i, what = bits;
+	uint64_t segment = draw();
+
+	memcpy(&low, code, 8);
+	memcpy(&high, code + 8, 8);
+	kvm_doorbell_memo_renew(&memo, low, high, what, 0, bits, ip);
+	if (memo.store != !!insn ||
+	    kvm_doorbell_memo_has(&memo, low, high, what) != !!insn)
+		return "kept as something else";
+	if (kvm_doorbell_memo_has(&memo, low ^ 1, high, what) ||
+	    kvm_doorbell_memo_has(&memo, low, high ^ 1ull << 63, what) ||
+	    kvm_doorbell_memo_has(&memo, low, high, what + 1))
+		return "taken for another";
+	if (kvm_doorbell_memo_refuses(&memo, ip ^ 1) ||
+	    kvm_doorbell_memo_refuses(&memo, ip) == !!insn)
+		return "refused, or not";
+	if (!insn) {
+		for (i = 0; kvm_doorbell_memo_refuses(&memo, ip); i++)
+			;
+		return i == 254 ? NULL : "refused for too long or too short";
+	}
+	if (!memo.simple)
+		return NULL;
+	for (i = 0; i < 16; i++)
+		regs[i] = draw();
+	if (memo.flat != (bits == 64) || memo.insn.seg >= 4)
+		return "not simple: the segment";
+	if (kvm_doorbell_insn_address(insn, regs, ip, segment) !=
+	    segment + memo.insn.disp + regs[memo.insn.base])
+		return "not simple: the address";
+	if (kvm_doorbell_insn_value(insn, regs) !=
+	    regs[memo.insn.reg] >> memo.insn.shift)
+		return "not simple: the value";
+	return NULL;
+}
+
 static void try(const ZydisDecoder *decoder, const uint8_t *code,
 		unsigned int avail, unsigned int bits)
 {
@@ -196,6 +240,11 @@ static void try(const ZydisDecoder *decoder, const uint8_t *code,
 	valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, code, avail,
 						    &zi, op));
 	stores += mine;
+	if (avail == ROOM) {
+		what = memo_differs(code, bits, mine ? &insn : NULL);
+		if (what)
+			fail(code, avail, bits, what);
+	}
 	if (!mine) {
 		if (valid && expected(&zi, op, code))
 			fail(code, avail, bits, "a store, and declined");

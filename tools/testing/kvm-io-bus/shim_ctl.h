@@ -26,9 +26,10 @@ static inline bool shim_suspended(void)
 /* What x86 does of a store: within an RCU read-side critical section. */
 static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len, u64 val)
 {
-	struct kvm_io_search found = kvm_io_bus_search_mmio(vcpu, addr);
+	struct kvm_io_register *reg = kvm_io_bus_search_mmio(vcpu, addr);
 
-	return found.reg && kvm_io_bus_ring_mmio(vcpu, found, addr, len, val);
+	return reg && (kvm_io_bus_ring_found(reg, addr, len, val) ||
+		       kvm_io_bus_miss_mmio(vcpu, addr, len, val));
 }
 
 #endif /* SHIM_CTL_H */

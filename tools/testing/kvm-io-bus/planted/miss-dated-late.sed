@@ -1,7 +1,7 @@
 # A miss is dated after the search that found it out, not before
 # file: io_bus.c
 # caught by: regress misses_known
-/^static __always_inline struct kvm_io_search search(/,/^}/{
+/^static __always_inline struct found search(/,/^}/{
 	/found.seq = doorbell_seq(kvm);/d
 	s/^\tif (!found.reg)/\tfound.seq = doorbell_seq(kvm);\n&/
 }

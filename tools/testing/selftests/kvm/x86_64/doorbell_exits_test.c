@@ -965,6 +965,42 @@ TEST(statistics)
 	}
 }
 
+/* Another instruction at the same place, which the short cuts do not know, and back */
+
+TEST(instruction_replaced)
+{
+	static const uint8_t movnti[] = { 0x0f, 0xc3, 0x37 };
+	static const uint8_t mov_nop[] = { 0x89, 0x37, 0x90 };
+	uint64_t before, d;
+	struct room r;
+	unsigned int i;
+	void *code;
+
+	for (unsigned int w = 0; w < ARRAY_SIZE(ways) && go(w); w++) {
+		enter(&r, many_guest, 0);
+		code = addr_gva2hva(r.vm, (vm_vaddr_t)kick_store);
+		ASSERT_EQ(0, memcmp(code, mov_nop, sizeof(mov_nop)));
+		to_sync(&r);
+		EXPECT_EQ(KICKS, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		for (i = 0; i < 3; i++) {
+			memcpy(code, movnti, sizeof(movnti));
+			to_sync(&r);
+			EXPECT_EQ(KICKS, eventfd_take(r.fd))
+				TH_LOG("%s", ways[w].name);
+			memcpy(code, mov_nop, sizeof(mov_nop));
+			before = stat_of(&r, "insn_emulation");
+			to_sync(&r);
+			EXPECT_EQ(KICKS, eventfd_take(r.fd))
+				TH_LOG("%s", ways[w].name);
+			/* What was there is not held against it for ever. */
+			d = stat_of(&r, "insn_emulation") - before;
+			if (w)
+				EXPECT_GT(260, d) TH_LOG("%s", ways[w].name);
+		}
+		leave(&r);
+	}
+}
+
 /* With a ring of dirty pages */
 
 TEST(dirty_ring)
