@@ -183,9 +183,7 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
  * kvm_doorbell_read - read and decode the store with which a vCPU left the guest
  * @vcpu: the vCPU, not in system management mode
  * @gpa: guest physical address of the instruction
- * @bits: 16, 32 or 64: which kind of code
- * @mode: the same in the words of the caller: another number for each kind, its
- *	lowest four bits 0
+ * @mode: which kind of code: KVM_DOORBELL_LMA, _CS_L and _CS_D
  * @memo: what was decoded last; has the instruction afterwards
  *
  * Reads with page faults disabled: what userspace does not have in memory
@@ -194,8 +192,8 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
  * Return: true if it is certain that there is a plain store.
  */
-bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		       unsigned int mode, struct kvm_doorbell_memo *memo)
+bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
+		       struct kvm_doorbell_memo *memo)
 {
 	unsigned int offset = offset_in_page(gpa), skip = 0;
 	const u64 __user *p;
@@ -216,10 +214,10 @@ bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
 	user_read_access_end();
 	pagefault_enable();
 
-	if (!kvm_doorbell_memo_has(memo, low, high, mode | skip))
-		kvm_doorbell_memo_renew(memo, low, high, mode | skip, skip,
-					bits, vcpu->arch.regs[VCPU_REGS_RIP]);
-	return memo->store;
+	if (likely(kvm_doorbell_memo_has(memo, low, high, mode | skip)))
+		return memo->store;
+	return kvm_doorbell_memo_renew(memo, low, high, mode | skip,
+				       vcpu->arch.regs[VCPU_REGS_RIP]);
 
 fault:
 	user_read_access_end();

@@ -146,8 +146,8 @@ static __always_inline bool kvm_doorbell_is_mmio(struct kvm_vcpu *vcpu,
 struct kvm_doorbell_memo;
 
 gpa_t kvm_doorbell_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear);
-bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		       unsigned int mode, struct kvm_doorbell_memo *memo);
+bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
+		       struct kvm_doorbell_memo *memo);
 int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip);
 
 #endif /* __KVM_X86_DOORBELL_H */

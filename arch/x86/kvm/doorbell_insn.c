@@ -257,20 +257,21 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_decode);
  * @memo: where to
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
- * @what: which kind of code they are and how many come before the instruction,
- *	for kvm_doorbell_memo_has()
- * @skip: how many come before the instruction
- * @bits: 16, 32 or 64: which kind of code
+ * @what: which kind of code they are, and how many come before the instruction
  * @ip: where the instruction is, for kvm_doorbell_memo_refuses()
  *
  * Context: any.
+ * Return: true if it is a plain store.
  */
-void kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
-			     __u64 high, unsigned int what, unsigned int skip,
-			     unsigned int bits, __u64 ip)
+bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
+			     __u64 high, unsigned int what, __u64 ip)
 {
 	const struct kvm_doorbell_insn *insn = &memo->insn;
+	unsigned int skip = what & (KVM_DOORBELL_FETCH - 1);
+	unsigned int bits = what & KVM_DOORBELL_CS_D ? 32 : 16;
 
+	if (kvm_doorbell_is_64_bit(what))
+		bits = 64;
 	memo->code[0] = low;
 	memo->code[1] = high;
 	memo->what = what;
@@ -283,10 +284,11 @@ void kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
 	if (memo->store) {
 		memo->refusals = 0;
 	} else {
-		/* No number of a user's, so that this is refused anew. */
+		/* No kind of code, so that this is refused anew. */
 		memo->what = ~0U;
 		memo->refusals = 255;
 		memo->refused_ip = ip;
 	}
+	return memo->store;
 }
 EXPORT_SYMBOL_GPL(kvm_doorbell_memo_renew);

@@ -25,6 +25,21 @@
 /* No register here. */
 #define KVM_DOORBELL_NO_REG	(-1)
 
+/*
+ * Which kind of code: what tells it, as one number. Where the bits are is where
+ * they are least work to get on AMD; the lowest four are free.
+ */
+#define KVM_DOORBELL_LMA	0x0400	/* EFER.LMA */
+#define KVM_DOORBELL_CS_L	0x2000
+#define KVM_DOORBELL_CS_D	0x4000
+
+static inline bool kvm_doorbell_is_64_bit(unsigned int mode)
+{
+	const unsigned int both = KVM_DOORBELL_LMA | KVM_DOORBELL_CS_L;
+
+	return (mode & both) == both;
+}
+
 /**
  * struct kvm_doorbell_insn - a plain store
  * @len: length of the instruction in bytes
@@ -59,9 +74,9 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 /**
  * struct kvm_doorbell_memo - what was decoded last
  * @code: the bytes
- * @what: which kind of code they are and how many come before the instruction,
- *	in the words of the user; 0 at first, with bytes that are 0, which are
- *	no plain store whatever the kind of code
+ * @what: which kind of code they are, and in the lowest four bits how many come
+ *	before the instruction; 0 at first, with bytes that are 0, which are no
+ *	plain store whatever the kind of code
  * @store: whether it is a plain store
  * @simple: and one of a register, to a base register and a displacement, with
  *	an ordinary segment
@@ -86,16 +101,15 @@ struct kvm_doorbell_memo {
 	struct kvm_doorbell_insn insn;
 };
 
-void kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
-			     __u64 high, unsigned int what, unsigned int skip,
-			     unsigned int bits, __u64 ip);
+bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
+			     __u64 high, unsigned int what, __u64 ip);
 
 /**
  * kvm_doorbell_memo_has - whether an instruction is the one decoded last
  * @memo: what was decoded last
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
- * @what: which kind of code they are and how many come before the instruction
+ * @what: which kind of code they are, and how many come before the instruction
  *
  * Context: any.
  * Return: true if so: @memo tells all of it.

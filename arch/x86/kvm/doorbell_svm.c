@@ -32,42 +32,19 @@ bool svm_doorbell_read(struct kvm_vcpu *vcpu, unsigned int mode)
 	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_save_area *save = &svm->vmcb->save;
 	gpa_t gpa = vcpu->arch.regs[VCPU_REGS_RIP];
-	unsigned int bits = svm_doorbell_bits(mode);
 	bool store = false;
 	int idx;
 
-	if (bits != 64)
+	if (!kvm_doorbell_is_64_bit(mode))
 		gpa = (u32)(save->cs.base + gpa);
 
 	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	if (save->cr0 & X86_CR0_PG)
 		gpa = kvm_doorbell_walk(vcpu, save->cr3, save->efer, gpa);
 	if (gpa != INVALID_GPA)
-		store = kvm_doorbell_read(vcpu, gpa, bits, mode, &svm->doorbell);
+		store = kvm_doorbell_read(vcpu, gpa, mode, &svm->doorbell);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	return store;
-}
-
-/**
- * svm_doorbell_renew - decode the store that faulted
- * @vcpu: who executes it
- * @mode: svm_doorbell_mode()
- * @low: the number of bytes that the processor has fetched, and the first seven
- * @high: the next eight
- *
- * Context: any.
- * Return: true if it is certain that there is a plain store; it is in
- * vcpu_svm.doorbell then.
- */
-bool svm_doorbell_renew(struct kvm_vcpu *vcpu, unsigned int mode, u64 low,
-			u64 high)
-{
-	struct kvm_doorbell_memo *memo = &to_svm(vcpu)->doorbell;
-
-	kvm_doorbell_memo_renew(memo, low, high, mode | 1, 1,
-				svm_doorbell_bits(mode),
-				vcpu->arch.regs[VCPU_REGS_RIP]);
-	return memo->store;
 }
 
 /**

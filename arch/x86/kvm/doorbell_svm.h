@@ -7,8 +7,6 @@
 #include "svm/svm.h"
 
 bool svm_doorbell_read(struct kvm_vcpu *vcpu, unsigned int mode);
-bool svm_doorbell_renew(struct kvm_vcpu *vcpu, unsigned int mode, u64 low,
-			u64 high);
 u64 svm_doorbell_address(struct kvm_vcpu *vcpu, u64 ip);
 int svm_doorbell_store(struct kvm_vcpu *vcpu);
 
@@ -47,23 +45,15 @@ static __always_inline bool svm_doorbell_may_step(struct kvm_vcpu *vcpu)
 	       kvm_doorbell_may_step(vcpu, vmcb->save.rflags);
 }
 
-/*
- * Which kind of code it runs, so that equal numbers mean the same kind: what
- * svm_doorbell_bits() looks at, where it is in the VMCB, above four bits for
- * kvm_doorbell_read().
- */
+/* Which kind of code it runs: KVM_DOORBELL_LMA, _CS_L and _CS_D. */
 static __always_inline unsigned int
 svm_doorbell_mode(const struct vmcb_save_area *save)
 {
-	return (save->cs.attrib & (SVM_SELECTOR_L_MASK | SVM_SELECTOR_DB_MASK)) << 4 |
-	       (save->efer & EFER_LMA);
-}
-
-static inline unsigned int svm_doorbell_bits(unsigned int mode)
-{
-	if ((mode & EFER_LMA) && (mode & SVM_SELECTOR_L_MASK << 4))
-		return 64;
-	return mode & SVM_SELECTOR_DB_MASK << 4 ? 32 : 16;
+	static_assert((1 << _EFER_LMA) == KVM_DOORBELL_LMA &&
+		      (SVM_SELECTOR_L_MASK << 4) == KVM_DOORBELL_CS_L &&
+		      (SVM_SELECTOR_DB_MASK << 4) == KVM_DOORBELL_CS_D);
+	return (save->cs.attrib << 4 & (KVM_DOORBELL_CS_L | KVM_DOORBELL_CS_D)) |
+	       (save->efer & KVM_DOORBELL_LMA);
 }
 
 /*
@@ -72,7 +62,7 @@ static inline unsigned int svm_doorbell_bits(unsigned int mode)
  */
 static __always_inline bool svm_doorbell_decode(struct kvm_vcpu *vcpu)
 {
-	const struct vcpu_svm *svm = to_svm(vcpu);
+	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_control_area *control = &svm->vmcb->control;
 	unsigned int mode = svm_doorbell_mode(&svm->vmcb->save);
 	const u64 *bytes = (const u64 *)&control->insn_len;
@@ -83,10 +73,11 @@ static __always_inline bool svm_doorbell_decode(struct kvm_vcpu *vcpu)
 	if (!static_cpu_has(X86_FEATURE_DECODEASSISTS) ||
 	    control->insn_len != KVM_DOORBELL_INSN_MAX)
 		return svm_doorbell_read(vcpu, mode);
-	if (unlikely(!kvm_doorbell_memo_has(&svm->doorbell, bytes[0], bytes[1],
-					    mode | 1)))
-		return svm_doorbell_renew(vcpu, mode, bytes[0], bytes[1]);
-	return svm->doorbell.store;
+	if (likely(kvm_doorbell_memo_has(&svm->doorbell, bytes[0], bytes[1],
+					 mode | 1)))
+		return svm->doorbell.store;
+	return kvm_doorbell_memo_renew(&svm->doorbell, bytes[0], bytes[1],
+				       mode | 1, vcpu->arch.regs[VCPU_REGS_RIP]);
 }
 
 /* Where a segment begins: es, cs, ss and ds, which follow one another. */

@@ -191,13 +191,17 @@ static const char *memo_differs(const uint8_t *code, unsigned int bits,
 	static struct kvm_doorbell_memo memo;
 	unsigned long regs[16];
 	uint64_t low, high, ip = draw();
-	unsigned int i, what = bits;
+	unsigned int i, what = bits == 64 ? KVM_DOORBELL_LMA | KVM_DOORBELL_CS_L :
+			       bits == 32 ? KVM_DOORBELL_CS_D : 0;
 	uint64_t segment = draw();
 
 	memcpy(&low, code, 8);
 	memcpy(&high, code + 8, 8);
-	kvm_doorbell_memo_renew(&memo, low, high, what, 0, bits, ip);
-	if (memo.store != !!insn ||
+	/* Neither of the two alone means 64 bits. */
+	if (bits != 64 && draw() & 1)
+		what |= draw() & 1 ? KVM_DOORBELL_LMA : KVM_DOORBELL_CS_L;
+	if (kvm_doorbell_memo_renew(&memo, low, high, what, ip) != !!insn ||
+	    memo.store != !!insn ||
 	    kvm_doorbell_memo_has(&memo, low, high, what) != !!insn)
 		return "kept as something else";
 	if (kvm_doorbell_memo_has(&memo, low ^ 1, high, what) ||
