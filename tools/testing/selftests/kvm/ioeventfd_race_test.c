@@ -88,6 +88,22 @@ struct runner {
 	uint64_t bad;
 };
 
+/* What a vCPU that left the guest for no reason of this test's was about. */
+static void tell_vcpu(struct kvm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	printf("# vCPU %u: exit reason %u, flags %x\n", vcpu->id, run->exit_reason,
+	       run->flags);
+#ifdef __x86_64__
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		printf("# suberror %u, data %llx %llx\n", run->internal.suberror,
+		       run->internal.data[0], run->internal.data[1]);
+	vcpu_dump(stdout, vcpu, 2);
+#endif
+	fflush(stdout);
+}
+
 static void *run_vcpu(void *arg)
 {
 	struct runner *r = arg;
@@ -110,6 +126,7 @@ static void *run_vcpu(void *arg)
 			    (uint32_t)r->share->data)
 				r->bad++;
 		} else {
+			tell_vcpu(r->vcpu);
 			TEST_FAIL("exit reason %u", run->exit_reason);
 		}
 		WRITE_ONCE(r->exits, r->exits + 1);
