@@ -122,9 +122,10 @@ bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa);
  *	have for emulated MMIO
  *
  * Those page tables may be older than the memslots. The number of their
- * generation is read without kvm->srcu, which is for the slots: both sets of
- * them are part of struct kvm. Who has been told that memory is there finds the
- * new one's.
+ * generation is read without kvm->srcu, which keeps the slots alive: the two
+ * sets that have the number are part of struct kvm. The dereference pairs with
+ * rcu_assign_pointer() in kvm_swap_active_memslots(): who knows that memory has
+ * been put here finds the set that has it, of another generation.
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
  * Return: true if so.
