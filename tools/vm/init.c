@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -307,6 +308,19 @@ static void move_to_host(void)
 		fail("cannot make the files of the host the root");
 }
 
+/* The command stays off the first processor: see spare() in qemu.py */
+static void leave_first_processor(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		fail("sched_getaffinity");
+	CPU_CLR(0, &set);
+	/* A kernel for one processor has no other */
+	if (CPU_COUNT(&set) && sched_setaffinity(0, sizeof(set), &set))
+		fail("sched_setaffinity");
+}
+
 static pid_t start(char **argv, char **envp, const char *cwd, int fds[2])
 {
 	int o[2], e[2], x[2], err = 0;
@@ -379,6 +393,8 @@ static int run(void)
 	errno = 0;
 	if (!argv || !argv[0] || !envp || !cwd)
 		fail("no command in the initramfs");
+	if (!access("/vm/spare", F_OK))
+		leave_first_processor();
 	if (!slurp("/vm/inside", NULL))
 		move_to_host();
 	setrlimit(RLIMIT_NOFILE, &nofile);

@@ -177,6 +177,8 @@ def build_initrd(args):
         cpio.file('vm/inside', b'')
     if args.leaks:
         cpio.file('vm/leaks', b'')
+    if spare(args):
+        cpio.file('vm/spare', b'')
     extra_cpio = b''
     if args.extra:
         if os.path.isdir(args.extra):
@@ -185,6 +187,16 @@ def build_initrd(args):
             with open(args.extra, 'rb') as f:
                 extra_cpio = f.read()
     return cpio.close() + extra_cpio
+
+
+def spare(args):
+    """How many processors the machine has besides those of the command. Whatever
+    emulated processor restores its FPU's state, QEMU (7.2) clears a bit in a word
+    of the first one, without a lock: the word has whether that one runs a guest
+    with nested paging, and whether it takes interrupts. Those that change at each
+    entry of a guest get lost that way, and then the guest's page tables are taken
+    for the machine's own. So the first processor must not run guests."""
+    return int(args.accel != 'kvm' and not args.icount and args.smp > 1)
 
 
 def qemu_command(args, initrd, fd):
@@ -197,7 +209,7 @@ def qemu_command(args, initrd, fd):
         cmd += ['-accel', 'kvm', '-cpu', 'host', '-smp', str(args.smp)]
     else:
         cmd += ['-accel', 'tcg,thread=multi', '-cpu', 'max',
-                '-smp', str(args.smp)]
+                '-smp', str(args.smp + spare(args))]
     append = ['console=ttyS0', 'panic=-1', 'oops=panic', 'mitigations=off',
               'loglevel=%d' % args.loglevel, 'printk.devkmsg=on']
     if args.accel != 'kvm':
