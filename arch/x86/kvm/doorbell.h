@@ -86,6 +86,26 @@ static __always_inline void kvm_doorbell_step(struct kvm_vcpu *vcpu,
 		kvm_doorbell_count(vcpu);
 }
 
+/*
+ * Whether the OUT is known to ring nothing: it did not when it was executed last,
+ * and no doorbell has come since. Without a barrier, so a hint: who goes by it does
+ * not search, and leaves the OUT to kvm_io_bus_write(), which makes certain.
+ */
+static __always_inline bool kvm_doorbell_out_misses(const struct kvm_vcpu *vcpu,
+						    unsigned int port,
+						    unsigned int len)
+{
+	const struct kvm_io_miss *miss = &vcpu->io_miss;
+
+	if (likely(miss->addr != port) ||
+	    miss->seq != READ_ONCE(vcpu->kvm->doorbell_seq) ||
+	    miss->bus != KVM_PIO_BUS)
+		return false;
+	return !miss->len ||
+	       (miss->len == len &&
+		!((miss->data ^ vcpu->arch.regs[VCPU_REGS_RAX]) << (64 - 8 * len)));
+}
+
 /**
  * kvm_doorbell_out - ring the doorbell of an OUT instruction
  * @vcpu: who executes it, as it left the guest

@@ -146,18 +146,20 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 {
 	const struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_control_area *control = &svm->vmcb->control;
+	unsigned int port, len;
 	bool rung;
 
 	switch (control->exit_code) {
 	case SVM_EXIT_IOIO:
+		port = (u32)control->exit_info_1 >> 16;
+		len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
+		      SVM_IOIO_SIZE_SHIFT;
 		if (!kvm_doorbell_irqoff() || !svm_doorbell_is_out(svm) ||
+		    kvm_doorbell_out_misses(vcpu, port, len) ||
 		    !svm_doorbell_may_step(vcpu))
 			return false;
 		kvm_doorbell_rcu_enter();
-		rung = kvm_doorbell_out(vcpu, (u32)control->exit_info_1 >> 16,
-					(control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
-					SVM_IOIO_SIZE_SHIFT,
-					control->exit_info_2);
+		rung = kvm_doorbell_out(vcpu, port, len, control->exit_info_2);
 		kvm_doorbell_rcu_exit();
 		return rung;
 	case SVM_EXIT_NPF:

@@ -28,12 +28,17 @@ fastpath_t vmx_doorbell_out_irqoff(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	unsigned long info = vmx_get_exit_qual(vcpu);
+	unsigned int port = (u16)(info >> OUT_PORT_SHIFT);
+	unsigned int len = (info & OUT_LEN) + 1;
 	unsigned int insn_len;
 	unsigned long next_ip;
 	bool rung;
 
+	if ((info & OUT_NOT) || kvm_doorbell_out_misses(vcpu, port, len))
+		return EXIT_FASTPATH_NONE;
+
 	insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
-	if ((info & OUT_NOT) || !insn_len || vmx->exit_reason.enclave_mode ||
+	if (!insn_len || vmx->exit_reason.enclave_mode ||
 	    vmx->exit_reason.bus_lock_detected ||
 	    (vmx->idt_vectoring_info & VECTORING_INFO_VALID_MASK) ||
 	    vmx_get_interrupt_shadow(vcpu) ||
@@ -45,8 +50,7 @@ fastpath_t vmx_doorbell_out_irqoff(struct kvm_vcpu *vcpu)
 		next_ip = (u32)next_ip;
 
 	kvm_doorbell_rcu_enter();
-	rung = kvm_doorbell_out(vcpu, (u16)(info >> OUT_PORT_SHIFT),
-				(info & OUT_LEN) + 1, next_ip);
+	rung = kvm_doorbell_out(vcpu, port, len, next_ip);
 	kvm_doorbell_rcu_exit();
 	return rung ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
 }
