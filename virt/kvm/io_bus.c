@@ -527,6 +527,7 @@ int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 				 struct eventfd_ctx *eventfd)
 {
 	struct kvm_io_index *index = &doorbell_bus(kvm, bus_idx)->registers;
+	struct kvm_io_index_place place;
 	struct kvm_io_doorbell *doorbell;
 	struct kvm_io_register *reg;
 	int ret;
@@ -536,7 +537,7 @@ int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 		return -ENOMEM;
 
 	mutex_lock(&kvm->doorbell_lock);
-	reg = kvm_io_index_lookup(index, key->addr);
+	reg = kvm_io_index_locate(index, key->addr, &place);
 	if (reg) {
 		ret = kvm_io_register_add(reg, doorbell);
 	} else {
@@ -545,7 +546,8 @@ int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 		if (reg) {
 			ret = kvm_io_register_add(reg, doorbell);
 			if (!ret)
-				ret = kvm_io_index_insert(index, key->addr, reg);
+				ret = kvm_io_index_insert(index, key->addr, reg,
+							  &place);
 			if (ret)
 				kvm_io_register_free(reg);
 		}
@@ -581,10 +583,11 @@ int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 {
 	struct kvm_io_index *index = &doorbell_bus(kvm, bus_idx)->registers;
 	struct kvm_io_doorbell *doorbell = NULL;
+	struct kvm_io_index_place place;
 	struct kvm_io_register *reg;
 
 	mutex_lock(&kvm->doorbell_lock);
-	reg = kvm_io_index_lookup(index, key->addr);
+	reg = kvm_io_index_locate(index, key->addr, &place);
 	if (reg)
 		doorbell = kvm_io_register_lookup(reg, key);
 	if (!doorbell || doorbell->eventfd != eventfd) {
@@ -594,7 +597,7 @@ int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	kvm_io_register_del(reg, doorbell);
 	if (!reg->nr) {
-		kvm_io_index_remove(index, key->addr);
+		kvm_io_index_remove(index, &place);
 		kvm_io_register_free(reg);
 	}
 	mutex_unlock(&kvm->doorbell_lock);
@@ -623,6 +626,7 @@ unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
 					struct kvm_io_doorbell_info *info,
 					unsigned long max)
 {
+	struct kvm_io_index_place place;
 	struct kvm_io_doorbell *doorbell;
 	struct kvm_io_register *reg;
 	unsigned long nr = 0;
@@ -632,7 +636,8 @@ unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
 	mutex_lock(&kvm->doorbell_lock);
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		addr = 0;
-		while ((reg = kvm_io_index_next(&kvm->buses[i].registers, &addr))) {
+		while ((reg = kvm_io_index_next(&kvm->buses[i].registers, &addr,
+						&place))) {
 			pos = 0;
 			while ((doorbell = kvm_io_register_next(reg, &pos))) {
 				if (nr < max)
@@ -716,6 +721,7 @@ void kvm_io_bus_init(struct kvm *kvm)
 void kvm_io_bus_destroy(struct kvm *kvm)
 {
 	const struct kvm_io_range *range;
+	struct kvm_io_index_place place;
 	struct kvm_io_register *reg;
 	unsigned int i, pos;
 	u64 addr;
@@ -724,8 +730,8 @@ void kvm_io_bus_destroy(struct kvm *kvm)
 		struct kvm_io_bus *bus = &kvm->buses[i];
 
 		addr = 0;
-		while ((reg = kvm_io_index_next(&bus->registers, &addr))) {
-			kvm_io_index_remove(&bus->registers, addr);
+		while ((reg = kvm_io_index_next(&bus->registers, &addr, &place))) {
+			kvm_io_index_remove(&bus->registers, &place);
 			kvm_io_register_destroy(reg);
 		}
 

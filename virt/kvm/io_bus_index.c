@@ -205,45 +205,66 @@ static int split(struct kvm_io_index *index, unsigned int at, bool behind)
 	return 0;
 }
 
-/* Block that has or should have @key, and where in it. */
-static struct kvm_io_index_block *locate(const struct kvm_io_index_root *root,
-					 u64 key, unsigned int *at,
-					 unsigned int *pos)
+/* Where @key is or belongs. */
+static struct kvm_io_index_place locate(const struct kvm_io_index_root *root,
+					u64 key)
 {
-	struct kvm_io_index_block *block;
+	struct kvm_io_index_place place;
 
-	*at = kvm_io_index_search(root->first, root->half, key) - root->first;
+	place.at = kvm_io_index_search(root->first, root->half, key) - root->first;
 	/* Not in the padding. */
-	*at = min(*at, root->nr - 1);
-	block = root->block[*at];
-	*pos = kvm_io_index_search(block->key, block->half, key) - block->key;
-	*pos = block->nr ? min(*pos, block->nr - 1U) : 0;
+	place.at = min(place.at, root->nr - 1);
+	place.block = root->block[place.at];
+	place.pos = kvm_io_index_search(place.block->key, place.block->half, key) -
+		    place.block->key;
+	place.pos = place.block->nr ? min(place.pos, place.block->nr - 1U) : 0;
 	/* From the last one below @key to where @key belongs. */
-	if (*pos < block->nr && block->key[*pos] < key)
-		++*pos;
-	return block;
+	if (place.pos < place.block->nr && place.block->key[place.pos] < key)
+		place.pos++;
+	return place;
 }
 
-static bool has_key(const struct kvm_io_index_block *block, unsigned int pos,
-		    u64 key)
+/**
+ * kvm_io_index_locate - look an address up for a writer
+ * @index: the index
+ * @key: the address
+ * @place: set to where @key is or belongs, which is true until the next change
+ *
+ * Context: any; the index's writer lock.
+ * Return: the pointer stored for @key, or NULL.
+ */
+void *kvm_io_index_locate(const struct kvm_io_index *index, u64 key,
+			  struct kvm_io_index_place *place)
 {
-	return pos < block->nr && block->key[pos] == key;
+	struct kvm_io_index_root *root = writer_deref(index->root);
+	struct kvm_io_index_block *block;
+
+	if (!root)
+		return NULL;
+	*place = locate(root, key);
+	block = place->block;
+	if (place->pos == block->nr || block->key[place->pos] != key)
+		return NULL;
+	return writer_deref(block->val[place->pos]);
 }
 
 /**
  * kvm_io_index_insert - add an address
  * @index: the index
- * @key: the address; must have no pointer yet
+ * @key: the address
  * @val: the pointer to store, not NULL
+ * @place: what kvm_io_index_locate() said when it found nothing for @key; the
+ *	index has not been changed since
  *
- * Context: process context, may sleep; the index's writer lock.
- * Return: 0; -EEXIST if @key has a pointer; -ENOMEM, and then nothing changed.
+ * Context: process context, may sleep; the index's writer lock, since @place was
+ * found.
+ * Return: 0; -ENOMEM, and then nothing changed.
  */
-int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val)
+int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val,
+			const struct kvm_io_index_place *place)
 {
 	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_block *block;
-	unsigned int at, pos;
+	struct kvm_io_index_place there;
 	int ret;
 
 	if (!root) {
@@ -253,100 +274,73 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val)
 		return ret;
 	}
 
-	block = locate(root, key, &at, &pos);
-	if (has_key(block, pos, key))
-		return -EEXIST;
-
-	if (block->nr == KVM_IO_INDEX_BLOCK) {
-		ret = split(index, at, at == root->nr - 1 && pos == block->nr);
+	if (place->block->nr == KVM_IO_INDEX_BLOCK) {
+		ret = split(index, place->at, place->at == root->nr - 1 &&
+			    place->pos == KVM_IO_INDEX_BLOCK);
 		if (ret)
 			return ret;
-		block = locate(writer_deref(index->root), key, &at, &pos);
+		there = locate(writer_deref(index->root), key);
+		place = &there;
 	}
-	block_insert(block, pos, key, val);
+	block_insert(place->block, place->pos, key, val);
 	index->nr++;
 	return 0;
 }
 
 /**
- * kvm_io_index_lookup - look an address up for a writer
- * @index: the index
- * @key: the address
- *
- * Context: any; the index's writer lock.
- * Return: the pointer stored for @key, or NULL.
- */
-void *kvm_io_index_lookup(const struct kvm_io_index *index, u64 key)
-{
-	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_block *block;
-	unsigned int at, pos;
-
-	if (!root)
-		return NULL;
-	block = locate(root, key, &at, &pos);
-	return has_key(block, pos, key) ? writer_deref(block->val[pos]) : NULL;
-}
-
-/**
  * kvm_io_index_remove - take an address out
  * @index: the index
- * @key: the address
+ * @place: what kvm_io_index_locate() said when it found the address; the index
+ *	has not been changed since
  *
  * Needs no memory and cannot fail. Readers that are under way may still find
  * the pointer until an RCU grace period has passed.
  *
- * Context: any; the index's writer lock.
- * Return: the pointer that was stored for @key; NULL if there was none.
+ * Context: any; the index's writer lock, since @place was found.
  */
-void *kvm_io_index_remove(struct kvm_io_index *index, u64 key)
+void kvm_io_index_remove(struct kvm_io_index *index,
+			 const struct kvm_io_index_place *place)
 {
 	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_block *block;
-	unsigned int at, pos;
-	void *val;
+	unsigned int i;
 
-	if (!root)
-		return NULL;
-	block = locate(root, key, &at, &pos);
-	if (!has_key(block, pos, key))
-		return NULL;
-	val = writer_deref(block->val[pos]);
-	block_remove(block, pos);
+	block_remove(place->block, place->pos);
+	if (--index->nr)
+		return;
 
-	if (!--index->nr) {
-		RCU_INIT_POINTER(index->root, NULL);
-		for (at = 0; at < root->nr; at++) {
-			block = root->block[at];
-			kfree_rcu(block, rcu);
-		}
-		kvfree_rcu(root, rcu);
+	RCU_INIT_POINTER(index->root, NULL);
+	for (i = 0; i < root->nr; i++) {
+		struct kvm_io_index_block *block = root->block[i];
+
+		kfree_rcu(block, rcu);
 	}
-	return val;
+	kvfree_rcu(root, rcu);
 }
 
 /**
  * kvm_io_index_next - walk the index in order
  * @index: the index
  * @key: the address to start at; set to the address that was found
+ * @place: set to where that is, which is true until the next change
  *
  * Context: any; the index's writer lock.
  * Return: the pointer of the lowest address not below *@key; NULL if there is
  * none.
  */
-void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
+void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key,
+			struct kvm_io_index_place *place)
 {
 	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_block *block;
-	unsigned int at, pos;
 
 	if (!root)
 		return NULL;
-	for (block = locate(root, *key, &at, &pos); pos == block->nr; pos = 0) {
-		if (++at == root->nr)
+	*place = locate(root, *key);
+	while (place->pos == place->block->nr) {
+		if (++place->at == root->nr)
 			return NULL;
-		block = root->block[at];
+		place->block = root->block[place->at];
+		place->pos = 0;
 	}
-	*key = block->key[pos];
-	return writer_deref(block->val[pos]);
+	*key = place->block->key[place->pos];
+	return writer_deref(place->block->val[place->pos]);
 }

@@ -142,9 +142,20 @@ again:
 	return val;
 }
 
-int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val);
-void *kvm_io_index_remove(struct kvm_io_index *index, u64 key);
-void *kvm_io_index_lookup(const struct kvm_io_index *index, u64 key);
-void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key);
+/* Where an address is in the index, or would be: for writers only. */
+struct kvm_io_index_place {
+	struct kvm_io_index_block *block;
+	unsigned int at;	/* the block's number in the root */
+	unsigned int pos;	/* the address's in the block */
+};
+
+void *kvm_io_index_locate(const struct kvm_io_index *index, u64 key,
+			  struct kvm_io_index_place *place);
+void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key,
+			struct kvm_io_index_place *place);
+int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val,
+			const struct kvm_io_index_place *place);
+void kvm_io_index_remove(struct kvm_io_index *index,
+			 const struct kvm_io_index_place *place);
 
 #endif /* __KVM_IO_BUS_INDEX_H */

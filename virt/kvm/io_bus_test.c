@@ -402,6 +402,24 @@ static void devices_at_most(struct kunit *test)
 	kvm_io_bus_destroy(t->kvm);
 }
 
+static bool put(struct kvm_io_index *index, u64 key, void *val)
+{
+	struct kvm_io_index_place place;
+
+	return !kvm_io_index_locate(index, key, &place) &&
+	       !kvm_io_index_insert(index, key, val, &place);
+}
+
+static void *take(struct kvm_io_index *index, u64 key)
+{
+	struct kvm_io_index_place place;
+	void *val = kvm_io_index_locate(index, key, &place);
+
+	if (val)
+		kvm_io_index_remove(index, &place);
+	return val;
+}
+
 /*
  * What leaves the bus does so where nothing could be allocated: with preemption
  * off, which a kernel that checks for sleeping in atomic context takes amiss of
@@ -410,6 +428,7 @@ static void devices_at_most(struct kunit *test)
 static void removal_allocates_nothing(struct kunit *test)
 {
 	struct kvm_io_index *index;
+	struct kvm_io_index_place place;
 	struct kvm_io_ranges *ranges;
 	unsigned int i, wrong = 0;
 	struct kvm_io_device dev[8];
@@ -420,8 +439,7 @@ static void removal_allocates_nothing(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, index);
 	KUNIT_ASSERT_NOT_NULL(test, ranges);
 	for (i = 0; i < 1000; i++)
-		wrong += !!kvm_io_index_insert(index, (i * 7919 % 1000) * 8ull,
-					       &dev[0]);
+		wrong += !put(index, (i * 7919 % 1000) * 8ull, &dev[0]);
 	for (i = 0; i < 8; i++)
 		wrong += !!kvm_io_ranges_add(ranges, 0x10 * i, 0x100, &dev[i]);
 	KUNIT_ASSERT_EQ(test, wrong, 0);
@@ -429,7 +447,7 @@ static void removal_allocates_nothing(struct kunit *test)
 
 	preempt_disable();
 	for (i = 0; i < 1000; i += 2)
-		wrong += kvm_io_index_remove(index, i * 8ull) != &dev[0];
+		wrong += take(index, i * 8ull) != &dev[0];
 	for (i = 0; i < 8; i += 2)
 		wrong += !kvm_io_ranges_del(ranges, &dev[i]);
 	preempt_enable();
@@ -438,11 +456,11 @@ static void removal_allocates_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ranges->nr, 4);
 
 	for (i = 0; i < 1000; i++)
-		wrong += !!kvm_io_index_lookup(index, i * 8ull) != (i & 1);
+		wrong += !!kvm_io_index_locate(index, i * 8ull, &place) != (i & 1);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 	for (i = 1; i < 1000; i += 2) {
-		wrong += !kvm_io_index_next(index, &key) || key != i * 8ull;
-		wrong += !kvm_io_index_remove(index, key);
+		wrong += !kvm_io_index_next(index, &key, &place) || key != i * 8ull;
+		kvm_io_index_remove(index, &place);
 	}
 	for (i = 1; i < 8; i += 2)
 		wrong += !kvm_io_ranges_del(ranges, &dev[i]);

@@ -792,21 +792,26 @@ static bool index_without_memory(void)
 static bool index_alone(void)
 {
 	struct kvm_io_doorbell_info info[2];
+	struct kvm_io_index_place place;
 	struct kvm_io_index index = {};
 	u64 key = 5;
 	int a, b;
 
-	TEST(!kvm_io_index_remove(&index, 5) && !kvm_io_index_lookup(&index, 5));
-	TEST(!kvm_io_index_next(&index, &key) && key == 5);
-	TEST(!kvm_io_index_insert(&index, 7, &a));
-	TEST(kvm_io_index_insert(&index, 7, &b) == -EEXIST);
-	TEST(!kvm_io_index_remove(&index, 5) && !kvm_io_index_remove(&index, 9));
-	TEST(!kvm_io_index_insert(&index, ~0ull, &b) && index.nr == 2);
-	TEST(kvm_io_index_next(&index, &key) == &a && key == 7);
+	TEST(!kvm_io_index_locate(&index, 7, &place));
+	TEST(!kvm_io_index_next(&index, &key, &place) && key == 5);
+	TEST(!kvm_io_index_insert(&index, 7, &a, &place));
+	TEST(kvm_io_index_locate(&index, 7, &place) == &a);
+	TEST(!kvm_io_index_locate(&index, 5, &place) && !place.pos);
+	TEST(!kvm_io_index_locate(&index, ~0ull, &place) && place.pos == 1);
+	TEST(!kvm_io_index_insert(&index, ~0ull, &b, &place) && index.nr == 2);
+	TEST(kvm_io_index_next(&index, &key, &place) == &a && key == 7);
 	key = 8;
-	TEST(kvm_io_index_next(&index, &key) == &b && key == ~0ull);
-	TEST(kvm_io_index_remove(&index, 7) == &a);
-	TEST(kvm_io_index_remove(&index, ~0ull) == &b && !index.nr);
+	TEST(kvm_io_index_next(&index, &key, &place) == &b && key == ~0ull);
+	TEST(kvm_io_index_locate(&index, 7, &place) == &a);
+	kvm_io_index_remove(&index, &place);
+	TEST(kvm_io_index_locate(&index, ~0ull, &place) == &b);
+	kvm_io_index_remove(&index, &place);
+	TEST(!index.nr && !kvm_io_index_locate(&index, ~0ull, &place));
 
 	/* Listing ends behind the last address of all. */
 	TEST(!ioeventfd(~0ull, 0, 0, 0, 1) && !ioeventfd(1, 0, PIO, 0, 2));
