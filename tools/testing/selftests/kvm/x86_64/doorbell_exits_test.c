@@ -466,26 +466,48 @@ static void shadow_guest(void)
 
 extern char sti_after_out[], sti_after_store[], ss_after_out[], ss_after_store[];
 
-TEST(interrupt_shadows)
+/*
+ * Where the interrupt came, behind STI and behind MOV SS: what two runs in a row
+ * agree on. A software CPU (QEMU 7.2) forgets a shadow when the host interrupts the
+ * guest within it, and the guest's interrupt comes ahead of the kick.
+ */
+static void shadow_rips(struct __test_metadata *_metadata, uint32_t bus,
+			uint64_t rip[2])
 {
-	uint64_t rip[ARRAY_SIZE(ways)][2];
+	uint64_t last[2] = { 0 };
 	struct room r;
+	int runs;
 
-	EACH_WAY(w, bus) {
+	for (runs = 0; runs < 8; runs++) {
 		enter(&r, shadow_guest, bus);
 		vm_install_exception_handler(r.vm, IRQ_VECTOR, on_irq);
 		to_sync(&r);
 		EXPECT_EQ(2, eventfd_take(r.fd));
 		EXPECT_EQ(1, get(&r, &seen_irqs));
-		EXPECT_EQ((uint64_t)(bus ? sti_after_out : sti_after_store),
-			  get(&r, &seen_rip)) TH_LOG("%s", ways[w].name);
+		rip[0] = get(&r, &seen_rip);
 		to_sync(&r);
 		EXPECT_EQ(1, eventfd_take(r.fd));
 		EXPECT_EQ(1, get(&r, &seen_irqs));
-		/* Processors differ in how long the two shadows are together. */
-		rip[w][!!bus] = get(&r, &seen_rip);
-		EXPECT_EQ(rip[0][!!bus], rip[w][!!bus]);
+		rip[1] = get(&r, &seen_rip);
 		leave(&r);
+		if (!memcmp(rip, last, sizeof(last)))
+			return;
+		memcpy(last, rip, sizeof(last));
+	}
+	EXPECT_GT(8, runs) TH_LOG("no two runs agree");
+}
+
+TEST(interrupt_shadows)
+{
+	uint64_t rip[ARRAY_SIZE(ways)][2][2];
+
+	EACH_WAY(w, bus) {
+		shadow_rips(_metadata, bus, rip[w][!!bus]);
+		EXPECT_EQ((uint64_t)(bus ? sti_after_out : sti_after_store),
+			  rip[w][!!bus][0]) TH_LOG("%s", ways[w].name);
+		/* Processors differ in how long the two shadows are together. */
+		EXPECT_EQ(rip[0][!!bus][1], rip[w][!!bus][1])
+			TH_LOG("%s", ways[w].name);
 	}
 }
 
