@@ -404,6 +404,12 @@ TEST(breakpoint_of_the_guest)
 {
 	struct room r;
 
+	/*
+	 * On a software CPU (QEMU 7.2) a guest's breakpoint stays with the processor
+	 * that ran the guest when it was set: a vCPU that goes elsewhere misses it,
+	 * and whoever comes there hits it.
+	 */
+	kvm_pin_this_task_to_pcpu(sched_getcpu());
 	EACH_WAY(w, bus) {
 		enter(&r, breakpoint_guest, bus);
 		vm_install_exception_handler(r.vm, DB_VECTOR, on_db);
