@@ -61,7 +61,7 @@
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
 
-/* Devices that are looked up at a time; nested deeper costs another search. */
+/* How many devices are looked up at a time once the first has declined. */
 #define BATCH 4
 
 /*
@@ -300,43 +300,62 @@ bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value)
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_miss_mmio);
 
+static __always_inline int access_dev(struct kvm_vcpu *vcpu,
+				      struct kvm_io_device *dev, gpa_t addr,
+				      int len, void *val, bool write)
+{
+	return write ? kvm_iodevice_write(vcpu, dev, addr, len, val) :
+		       kvm_iodevice_read(vcpu, dev, addr, len, val);
+}
+
+/* Offers an access to the devices that are asked after one that declined. */
+static noinline int offer_to_others(struct kvm_vcpu *vcpu,
+				    struct kvm_io_ranges *ranges,
+				    struct kvm_io_candidate last, gpa_t addr,
+				    int len, void *val, bool write)
+{
+	struct kvm_io_candidate found[BATCH];
+	unsigned int i, nr;
+
+	do {
+		rcu_read_lock();
+		nr = kvm_io_ranges_find(ranges, addr, len, &last, found, BATCH);
+		rcu_read_unlock();
+
+		for (i = 0; i < nr; i++) {
+			if (!access_dev(vcpu, found[i].dev, addr, len, val, write))
+				return 0;
+		}
+		if (nr)
+			last = found[nr - 1];
+	} while (nr == BATCH);
+
+	return -EOPNOTSUPP;
+}
+
 /*
- * Offers an access to the devices that hold it. Not inline, so that kicks and
- * buses without devices do not pay for the arrays.
+ * Offers an access to the devices that hold it, most often to no more than the
+ * first of them. Not inline, so that kicks and buses without devices do not pay
+ * for it.
  */
 static noinline int offer_to(struct kvm_vcpu *vcpu, struct kvm_io_ranges *ranges,
 			     gpa_t addr, int len, void *val, bool write)
 {
-	struct kvm_io_candidate found[BATCH], last, *after = NULL;
-	/* Most often the first takes the access: do not look for more at once. */
-	unsigned int i, nr, max = 1, asked;
+	struct kvm_io_candidate first;
+	bool found;
 
 	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&vcpu->kvm->srcu),
 			 "KVM device accessed without kvm->srcu");
 
-	do {
-		asked = max;
-		max = BATCH;
+	rcu_read_lock();
+	found = kvm_io_ranges_first(ranges, addr, len, &first);
+	rcu_read_unlock();
 
-		rcu_read_lock();
-		nr = kvm_io_ranges_find(ranges, addr, len, after, found, asked);
-		rcu_read_unlock();
-
-		for (i = 0; i < nr; i++) {
-			struct kvm_io_device *dev = found[i].dev;
-
-			if (!(write ?
-			      kvm_iodevice_write(vcpu, dev, addr, len, val) :
-			      kvm_iodevice_read(vcpu, dev, addr, len, val)))
-				return 0;
-		}
-		if (nr) {
-			last = found[nr - 1];
-			after = &last;
-		}
-	} while (nr == asked);
-
-	return -EOPNOTSUPP;
+	if (!found)
+		return -EOPNOTSUPP;
+	if (!access_dev(vcpu, first.dev, addr, len, val, write))
+		return 0;
+	return offer_to_others(vcpu, ranges, first, addr, len, val, write);
 }
 
 /* After an smp_rmb(), which pairs with the smp_mb() of whoever registers. */
@@ -431,8 +450,8 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr)
 {
-	struct kvm_io_candidate found;
-	unsigned int nr;
+	struct kvm_io_candidate first;
+	bool found;
 
 	lockdep_assert_held(&kvm->srcu);
 
@@ -440,10 +459,9 @@ struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 	smp_rmb();
 
 	rcu_read_lock();
-	nr = kvm_io_ranges_find(&kvm->buses[bus_idx].ranges, addr, 1, NULL,
-				&found, 1);
+	found = kvm_io_ranges_first(&kvm->buses[bus_idx].ranges, addr, 1, &first);
 	rcu_read_unlock();
-	return nr ? found.dev : NULL;
+	return found ? first.dev : NULL;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);
 

@@ -26,22 +26,12 @@ static bool asked_before(const struct kvm_io_candidate *a,
 	return a->size != b->size ? a->size < b->size : a->seq < b->seq;
 }
 
-/**
- * kvm_io_ranges_find - collect the devices that hold an access
- * @ranges: the ranges
- * @addr: first byte of the access
- * @len: size of the access in bytes, 0 allowed
- * @after: only devices that are asked later than this one; NULL for all
- * @found: filled with the devices that are asked next, in order
- * @max: how many @found takes, at least 1
- *
- * Context: RCU read-side critical section; any, interrupts may be off.
- * Return: how many were found; if it is @max there may be more.
- */
-unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
-				u64 len, const struct kvm_io_candidate *after,
-				struct kvm_io_candidate *found,
-				unsigned int max)
+/* Inlined: constants for @after and @max leave little of it for the first device. */
+static __always_inline unsigned int find(const struct kvm_io_ranges *ranges,
+					 u64 addr, u64 len,
+					 const struct kvm_io_candidate *after,
+					 struct kvm_io_candidate *found,
+					 unsigned int max)
 {
 	const struct kvm_io_range_table *table = rcu_dereference(ranges->table);
 	unsigned int base = 0, n, nr_found = 0;
@@ -109,6 +99,42 @@ unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
 			break;
 	}
 	return nr_found;
+}
+
+/**
+ * kvm_io_ranges_first - find the device that is asked first
+ * @ranges: the ranges
+ * @addr: first byte of the access
+ * @len: size of the access in bytes, 0 allowed
+ * @found: filled with the device
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: whether there is one that holds the access.
+ */
+bool kvm_io_ranges_first(const struct kvm_io_ranges *ranges, u64 addr, u64 len,
+			 struct kvm_io_candidate *found)
+{
+	return find(ranges, addr, len, NULL, found, 1);
+}
+
+/**
+ * kvm_io_ranges_find - collect the devices that hold an access
+ * @ranges: the ranges
+ * @addr: first byte of the access
+ * @len: size of the access in bytes, 0 allowed
+ * @after: only devices that are asked later than this one; NULL for all
+ * @found: filled with the devices that are asked next, in order
+ * @max: how many @found takes, at least 1
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: how many were found; if it is @max there may be more.
+ */
+unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
+				u64 len, const struct kvm_io_candidate *after,
+				struct kvm_io_candidate *found,
+				unsigned int max)
+{
+	return find(ranges, addr, len, after, found, max);
 }
 
 /* The first of @i and what its links lead to that ends at @last or later. */

@@ -75,6 +75,8 @@ struct kvm_io_candidate {
 	struct kvm_io_device *dev;
 };
 
+bool kvm_io_ranges_first(const struct kvm_io_ranges *ranges, u64 addr, u64 len,
+			 struct kvm_io_candidate *found);
 unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
 				u64 len, const struct kvm_io_candidate *after,
 				struct kvm_io_candidate *found,

@@ -852,6 +852,8 @@ static bool small_layout(struct kvm_io_ranges *ranges, struct kvm_io_device *dev
 	for (addr = 0; addr <= SMALL; addr++) {
 		for (len = 0; addr + len <= SMALL; len++) {
 			nr = small_asked(start, size, addr, len, who);
+			TEST(kvm_io_ranges_first(ranges, addr, len, &after) == !!nr);
+			TEST(!nr || after.dev == &dev[who[0]]);
 			/* One at a time, and two */
 			for (max = 1; max <= 2; max++) {
 				i = 0;
