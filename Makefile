@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 # Every variable that a command takes reaches it through the environment
 export BASE KVER KVM KERNEL SMP MEM ICOUNT TIMEOUT ACCEL KVM_PARAMS
-export ARCH EXTRA_INITRD INSIDE VM_APPEND VM_QEMU SPLAT LEAKS CMD ONLY JOBS
+export ARCH EXTRA_INITRD INSIDE VM_APPEND VM_QEMU SPLAT LEAKS CMD ONLY JOBS TIME
 
 .PHONY: help
 help:
@@ -81,6 +81,12 @@ tce:
 .PHONY: check
 check:
 	@tools/check/run
+
+#: make fuzz         the bus against its model, by libFuzzer from a corpus
+#:                   TIME=seconds (600)
+.PHONY: fuzz
+fuzz:
+	@tools/testing/kvm-io-bus/run fuzz
 
 #: make clean        forget everything under build/ but the downloads
 .PHONY: clean
