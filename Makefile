@@ -28,7 +28,7 @@ doorbell:
 test:
 	@tools/test/run $(ONLY)
 
-#: make test-long    the tests, and those that run for hours
+#: make test-long    the tests, and those that take longer: two hours in all
 .PHONY: test-long
 test-long:
 	@tools/test/run --long $(ONLY)
