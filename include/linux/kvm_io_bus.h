@@ -3,6 +3,7 @@
 #define __LINUX_KVM_IO_BUS_H
 
 #include <linux/kvm_types.h>
+#include <linux/seqlock_types.h>
 #include <linux/types.h>
 
 /*
@@ -14,7 +15,7 @@
 struct eventfd_ctx;
 struct kvm;
 struct kvm_io_device;
-struct kvm_io_index_root;
+struct kvm_io_index_node;
 struct kvm_io_range_table;
 struct kvm_io_register;
 struct kvm_vcpu;
@@ -31,10 +32,16 @@ enum kvm_bus {
 /* Devices on one bus at most, doorbells not counted. */
 #define KVM_IO_BUS_MAX_DEVS 1000
 
-/* Addresses in order, each with one pointer: see virt/kvm/io_bus_index.h. */
+/*
+ * Doorbells of one VM at most. It bounds the height of an index, and so the
+ * work of a lookup and of a change.
+ */
+#define KVM_IO_BUS_MAX_DOORBELLS (1U << 20)
+
+/* Keys in order, each with one pointer: see virt/kvm/io_bus_index.h. */
 struct kvm_io_index {
-	struct kvm_io_index_root __rcu *root;
-	unsigned long nr;
+	seqcount_t seq;
+	struct kvm_io_index_node __rcu *root;
 };
 
 /* Ranges in order of their start: see virt/kvm/io_bus_ranges.h. */

@@ -15,9 +15,13 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
 #include <linux/kvm_host.h>
 #include <linux/kvm_irqfd.h>
+#include <linux/poll.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/wait.h>
 #include <kvm/iodev.h>
 
@@ -1100,6 +1104,124 @@ static void irq_without_memory(struct kunit *test)
 }
 #endif /* CONFIG_HAVE_KVM_IRQ_ROUTING */
 
+/*
+ * Two tasks kick one doorbell. Each kick of the first one is interrupted as soon
+ * as interrupts are on again, and the interrupt goes on until the second task has
+ * kicked. It cannot, if the doorbell's lock is held meanwhile.
+ */
+struct held {
+	struct efd_test *t;
+	struct kvm_vcpu *vcpu;
+	poll_table pt;
+	wait_queue_head_t *queue;
+	wait_queue_entry_t entry;
+	struct irq_work interrupt;
+	unsigned int cpu;
+	unsigned long kicks;
+	u64 longest;
+};
+
+#define HELD_MAX_NS	NSEC_PER_SEC
+
+static void held_interrupt(struct irq_work *work)
+{
+	struct held *held = container_of(work, struct held, interrupt);
+	unsigned long kicks = READ_ONCE(held->kicks);
+	u64 start = local_clock(), ns;
+
+	do {
+		cpu_relax();
+		ns = local_clock() - start;
+		/* One may have been under way; the next one has begun since. */
+	} while (READ_ONCE(held->kicks) - kicks < 2 && ns < HELD_MAX_NS);
+	held->longest = max(held->longest, ns);
+}
+
+static int held_wakeup(wait_queue_entry_t *entry, unsigned int mode, int sync,
+		       void *key)
+{
+	struct held *held = container_of(entry, struct held, entry);
+
+	if (raw_smp_processor_id() == held->cpu)
+		irq_work_queue(&held->interrupt);
+	return 0;
+}
+
+static void held_enqueue(struct file *file, wait_queue_head_t *queue,
+			 poll_table *pt)
+{
+	struct held *held = container_of(pt, struct held, pt);
+
+	held->queue = queue;
+	add_wait_queue(queue, &held->entry);
+}
+
+static int held_kick(void *data)
+{
+	struct held *held = data;
+	struct kvm *kvm = held->t->kvm;
+	u32 val = 0;
+	int idx;
+
+	while (!kthread_should_stop()) {
+		idx = srcu_read_lock(&kvm->srcu);
+		kvm_io_bus_write(held->vcpu, KVM_MMIO_BUS, 0x1000, 4, &val);
+		srcu_read_unlock(&kvm->srcu, idx);
+		WRITE_ONCE(held->kicks, held->kicks + 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void bell_not_held_in_interrupts(struct kunit *test)
+{
+	struct efd_test *t = test->priv;
+	struct task_struct *other;
+	struct held *held;
+	unsigned int cpu, i;
+
+	held = kunit_kzalloc(test, sizeof(*held), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, held);
+	held->vcpu = kunit_kzalloc(test, sizeof(*held->vcpu), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, held->vcpu);
+	held->vcpu->kvm = t->kvm;
+	held->t = t;
+	init_irq_work(&held->interrupt, held_interrupt);
+	init_waitqueue_func_entry(&held->entry, held_wakeup);
+	init_poll_funcptr(&held->pt, held_enqueue);
+	KUNIT_ASSERT_EQ(test, bell(t, 0x1000, 4, 0, 0, 0), 0);
+
+	migrate_disable();
+	held->cpu = raw_smp_processor_id();
+	cpu = cpumask_any_but(cpu_online_mask, held->cpu);
+	if (cpu >= nr_cpu_ids) {
+		migrate_enable();
+		kunit_skip(test, "one CPU is not enough");
+	}
+	vfs_poll(files[0], &held->pt);
+	other = kthread_create(held_kick, held, "kvm-held");
+	if (!IS_ERR(other)) {
+		kthread_bind(other, cpu);
+		wake_up_process(other);
+		while (!READ_ONCE(held->kicks))
+			cond_resched();
+		for (i = 0; i < 3; i++) {
+			kick_on(t, KVM_MMIO_BUS, 0x1000, 4, 0);
+			irq_work_sync(&held->interrupt);
+		}
+		kthread_stop(other);
+	}
+	remove_wait_queue(held->queue, &held->entry);
+	migrate_enable();
+
+	KUNIT_EXPECT_FALSE(test, IS_ERR(other));
+	kunit_info(test, "the other task waited for %llu ns at most\n",
+		   held->longest);
+	KUNIT_EXPECT_GT(test, held->longest, 0);
+	KUNIT_EXPECT_LT(test, held->longest, HELD_MAX_NS);
+	take(t->ctx[0]);
+}
+
 static struct kunit_case efd_test_cases[] = {
 	KUNIT_CASE(bell_fds),
 	KUNIT_CASE(bell_arguments),
@@ -1111,6 +1233,7 @@ static struct kunit_case efd_test_cases[] = {
 	KUNIT_CASE(bell_many_of_one_eventfd),
 	KUNIT_CASE(bell_outlives_its_fd),
 	KUNIT_CASE(bell_without_memory),
+	KUNIT_CASE(bell_not_held_in_interrupts),
 #ifdef CONFIG_HAVE_KVM_IRQ_ROUTING
 	KUNIT_CASE(irq_arguments),
 #ifdef CONFIG_X86

@@ -13,7 +13,7 @@
  *  what                 written under       read under  freed by
  *  -------------------  ------------------  ----------  ---------------------
  *  index of registers   kvm->doorbell_lock  RCU         kfree_rcu()
- *  registers, tables    kvm->doorbell_lock  RCU         kfree_rcu()
+ *  registers, values    kvm->doorbell_lock  RCU         kfree_rcu()
  *  doorbells            kvm->doorbell_lock  RCU         kfree_rcu(), after
  *                                                       doorbell->lock ended it
  *  array of ranges      kvm->slots_lock     RCU         kfree_rcu()
@@ -23,10 +23,13 @@
  * A kick is one RCU read-side critical section: find the register, find the
  * doorbell, signal. It does not need kvm->srcu, may run with interrupts off and
  * takes one lock, the doorbell's own, for the reason that io_bus_doorbell.h
- * gives. A device is found in an RCU read-side critical section and called
- * outside of it, because it may sleep; kvm->srcu, which the caller holds, keeps
- * it. Devices that decline are passed over in batches, so that the array need
- * not be held on to in between.
+ * gives. No set of addresses and values makes it dearer than the bounds that
+ * io_bus_index.h and io_bus_doorbell.h state.
+ *
+ * A device is found in an RCU read-side critical section and called outside of
+ * it, because it may sleep; kvm->srcu, which the caller holds, keeps it. Devices
+ * that decline are passed over in batches, so that the array need not be held on
+ * to in between.
  *
  * Registering publishes by release stores and waits for nobody; it leaves no
  * grace period behind on kvm->srcu, which somebody else would have to wait
@@ -49,7 +52,10 @@
  * a device for all readers of kvm->srcu. Neither needs memory.
  *
  * doorbell_lock is not slots_lock, since that one is held while memslots and
- * devices wait for kvm->srcu. Under it only memory is allocated.
+ * devices wait for kvm->srcu. Under it only memory is allocated. The work under
+ * it is bounded too: one path through an index, and one table of
+ * KVM_IO_DOORBELL_SLOTS_MAX slots. What takes longer, to list all doorbells and
+ * to destroy them, gives other tasks a chance in between.
  */
 #include "io_bus_internal.h"
 
@@ -64,6 +70,9 @@
 /* How many devices are looked up at a time once the first has declined. */
 #define BATCH 4
 
+/* How many doorbells are listed without a chance for other writers. */
+#define LIST_CHUNK 256
+
 /*
  * Doorbells for any width are what the fast MMIO bus is for. They are not kept
  * twice: an access there has no width, and so rings just those of the MMIO bus.
@@ -76,11 +85,11 @@ static __always_inline struct kvm_io_bus *doorbell_bus(struct kvm *kvm,
 	return &kvm->buses[bus_idx];
 }
 
-static __always_inline bool ring_doorbell(struct kvm_io_doorbell *doorbell,
-					  enum kvm_bus bus_idx, gpa_t addr,
-					  int len)
+/* Interrupts are off, but on PREEMPT_RT. */
+static __always_inline bool ring_irqoff(struct kvm_io_doorbell *doorbell,
+					enum kvm_bus bus_idx, gpa_t addr, int len)
 {
-	if (!kvm_io_doorbell_signal(doorbell))
+	if (!kvm_io_doorbell_signal_irqoff(doorbell))
 		return false;
 	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	return true;
@@ -104,7 +113,9 @@ static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 	reg = find_register(kvm, bus_idx, addr);
 	if (reg)
 		doorbell = kvm_io_register_match(reg, len, val);
-	rung = doorbell && ring_doorbell(doorbell, bus_idx, addr, len);
+	rung = doorbell && kvm_io_doorbell_signal(doorbell);
+	if (rung)
+		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	rcu_read_unlock();
 	return rung;
 }
@@ -120,6 +131,7 @@ static __always_inline unsigned long doorbell_seq(struct kvm *kvm)
 static void doorbell_added(struct kvm *kvm)
 {
 	lockdep_assert_held(&kvm->doorbell_lock);
+	kvm->nr_doorbells++;
 	/* Pairs with doorbell_seq(). */
 	smp_store_release(&kvm->doorbell_seq, kvm->doorbell_seq + 1);
 }
@@ -209,9 +221,8 @@ match(struct kvm_io_register *reg, int len, u64 value)
  * Looks at doorbells only: after false the access still has to be offered to
  * devices, by kvm_io_bus_write(), which does not search for doorbells again.
  *
- * Context: RCU read-side critical section; any, interrupts may be off, but not
- * under raw spinlocks and, on PREEMPT_RT, not with interrupts off. Needs no
- * lock of KVM.
+ * Context: RCU read-side critical section; interrupts off, but on PREEMPT_RT on.
+ * Not under raw spinlocks. Needs no lock of KVM.
  * Return: true if a doorbell was rung.
  */
 bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
@@ -228,7 +239,7 @@ bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
 		return false;
 	}
 	/* One that has just been unregistered is not noted: search again. */
-	return ring_doorbell(doorbell, KVM_PIO_BUS, port, len);
+	return ring_irqoff(doorbell, KVM_PIO_BUS, port, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
 
@@ -266,7 +277,7 @@ bool kvm_io_bus_ring_found(struct kvm_io_register *reg, gpa_t gpa, int len,
 {
 	struct kvm_io_doorbell *doorbell = match(reg, len, value);
 
-	return doorbell && ring_doorbell(doorbell, KVM_MMIO_BUS, gpa, len);
+	return doorbell && ring_irqoff(doorbell, KVM_MMIO_BUS, gpa, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
 
@@ -538,7 +549,8 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
  *
  * Context: process context, may sleep. Takes kvm->doorbell_lock.
  * Return: 0; -EEXIST if some write would ring a doorbell that is there already
- * as well; -ENOMEM. After an error nothing has changed.
+ * as well; -ENOSPC if the VM has KVM_IO_BUS_MAX_DOORBELLS; -ENOMEM. After an
+ * error nothing has changed.
  */
 int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 				 const struct kvm_io_doorbell_key *key,
@@ -556,7 +568,9 @@ int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	mutex_lock(&kvm->doorbell_lock);
 	reg = kvm_io_index_locate(index, key->addr, &place);
-	if (reg) {
+	if (kvm->nr_doorbells == KVM_IO_BUS_MAX_DOORBELLS) {
+		ret = -ENOSPC;
+	} else if (reg) {
 		ret = kvm_io_register_add(reg, doorbell);
 	} else {
 		ret = -ENOMEM;
@@ -613,6 +627,7 @@ int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
 		return -ENOENT;
 	}
 
+	kvm->nr_doorbells--;
 	kvm_io_register_del(reg, doorbell);
 	if (!reg->nr) {
 		kvm_io_index_remove(index, &place);
@@ -631,11 +646,60 @@ static struct kvm_io_device *range_dev(struct kvm *kvm,
 					 lockdep_is_held(&kvm->slots_lock));
 }
 
+/* How far a list of all doorbells has come. */
+struct list_cursor {
+	enum kvm_bus bus;
+	u64 addr;
+	struct kvm_io_register_cursor reg;
+};
+
+/* Lists some doorbells of one register. Returns false if there is none. */
+static bool list_chunk(struct kvm *kvm, struct list_cursor *cursor,
+		       struct kvm_io_doorbell_info *info, unsigned long max,
+		       unsigned long *nr)
+{
+	struct kvm_io_doorbell *doorbell;
+	struct kvm_io_register *reg;
+	u64 addr = cursor->addr;
+	unsigned int i;
+
+	reg = kvm_io_index_next(&kvm->buses[cursor->bus].registers, &cursor->addr);
+	if (!reg)
+		return false;
+	/* The one that the list has come to is gone. */
+	if (cursor->addr != addr)
+		cursor->reg = (struct kvm_io_register_cursor) {};
+
+	for (i = 0; i < LIST_CHUNK; i++) {
+		doorbell = kvm_io_register_next(reg, &cursor->reg);
+		if (!doorbell) {
+			cursor->reg = (struct kvm_io_register_cursor) {};
+			/* No address is above the last of all. */
+			return ++cursor->addr;
+		}
+		if (*nr < max)
+			info[*nr] = (struct kvm_io_doorbell_info) {
+				.bus = cursor->bus,
+				.key.addr = cursor->addr,
+				.key.data = doorbell->data,
+				.key.len = doorbell->len,
+				.key.match = doorbell->match,
+				.rings = READ_ONCE(doorbell->rings),
+			};
+		++*nr;
+	}
+	return true;
+}
+
 /**
  * kvm_io_bus_list_doorbells - look at all doorbells of a VM
  * @kvm: the VM
  * @info: filled with one entry per doorbell, in order of bus and address
  * @max: how many @info takes
+ *
+ * Takes the lock for a part of the list at a time. A doorbell that comes or goes
+ * meanwhile may be listed or not; one that stays is listed once or, if others
+ * come at its address, twice.
  *
  * Context: process context, may sleep. Takes kvm->doorbell_lock.
  * Return: how many doorbells there are, also if more than @max.
@@ -644,37 +708,20 @@ unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
 					struct kvm_io_doorbell_info *info,
 					unsigned long max)
 {
-	struct kvm_io_index_place place;
-	struct kvm_io_doorbell *doorbell;
-	struct kvm_io_register *reg;
+	struct list_cursor cursor;
 	unsigned long nr = 0;
-	unsigned int i, pos;
-	u64 addr;
+	unsigned int i;
+	bool more;
 
-	mutex_lock(&kvm->doorbell_lock);
 	for (i = 0; i < KVM_NR_BUSES; i++) {
-		addr = 0;
-		while ((reg = kvm_io_index_next(&kvm->buses[i].registers, &addr,
-						&place))) {
-			pos = 0;
-			while ((doorbell = kvm_io_register_next(reg, &pos))) {
-				if (nr < max)
-					info[nr] = (struct kvm_io_doorbell_info) {
-						.bus = i,
-						.key.addr = addr,
-						.key.data = doorbell->data,
-						.key.len = doorbell->len,
-						.key.match = doorbell->match,
-						.rings = READ_ONCE(doorbell->rings),
-					};
-				nr++;
-			}
-			/* Behind the last address of all there is none. */
-			if (!++addr)
-				break;
-		}
+		cursor = (struct list_cursor) { .bus = i };
+		do {
+			mutex_lock(&kvm->doorbell_lock);
+			more = list_chunk(kvm, &cursor, info, max, &nr);
+			mutex_unlock(&kvm->doorbell_lock);
+			cond_resched();
+		} while (more);
 	}
-	mutex_unlock(&kvm->doorbell_lock);
 	return nr;
 }
 
@@ -721,8 +768,13 @@ unsigned long kvm_io_bus_list_devs(struct kvm *kvm,
  */
 void kvm_io_bus_init(struct kvm *kvm)
 {
+	unsigned int i;
+
 	memset(kvm->buses, 0, sizeof(kvm->buses));
+	for (i = 0; i < KVM_NR_BUSES; i++)
+		kvm_io_index_init(&kvm->buses[i].registers);
 	mutex_init(&kvm->doorbell_lock);
+	kvm->nr_doorbells = 0;
 	/* 0 is what vCPUs that know of no miss have. */
 	kvm->doorbell_seq = 1;
 }
@@ -739,23 +791,17 @@ void kvm_io_bus_init(struct kvm *kvm)
 void kvm_io_bus_destroy(struct kvm *kvm)
 {
 	const struct kvm_io_range *range;
-	struct kvm_io_index_place place;
-	struct kvm_io_register *reg;
 	unsigned int i, pos;
-	u64 addr;
 
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		struct kvm_io_bus *bus = &kvm->buses[i];
 
-		addr = 0;
-		while ((reg = kvm_io_index_next(&bus->registers, &addr, &place))) {
-			kvm_io_index_remove(&bus->registers, &place);
-			kvm_io_register_destroy(reg);
-		}
+		kvm_io_index_destroy(&bus->registers, kvm_io_register_destroy);
 
 		pos = 0;
 		while ((range = kvm_io_ranges_next(&bus->ranges, &pos)))
 			destruct(rcu_dereference_protected(range->dev, 1));
 		kvm_io_ranges_destroy(&bus->ranges);
 	}
+	kvm->nr_doorbells = 0;
 }

@@ -10,83 +10,91 @@
 
 #define writer_deref(p) rcu_dereference_protected(p, 1)
 
-/* Room for four doorbells: most devices have no more queues on a register. */
-#define TABLE_MIN_BITS	3
-
-static struct kvm_io_doorbell tombstone = {
-	.len = KVM_IO_DOORBELL_NO_LEN,
-};
-
-static bool is_doorbell(const struct kvm_io_doorbell *doorbell)
+static unsigned int table_slot(const struct kvm_io_doorbell_table *table,
+			       u64 data)
 {
-	return doorbell && doorbell != &tombstone;
+	return (unsigned int)data & table->mask;
 }
 
-static struct kvm_io_doorbell_table *table_alloc(unsigned int bits)
+static bool table_has_room(const struct kvm_io_doorbell_table *table, u64 data)
 {
-	struct kvm_io_doorbell_table *table;
-
-	/* As large as userspace makes it: beyond reason is no reason to warn. */
-	table = kvzalloc(struct_size(table, slot, 1UL << bits),
-			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (table)
-		table->shift = 64 - bits;
-	return table;
+	return !rcu_access_pointer(table->slot[table_slot(table, data)]);
 }
 
-/* Puts a doorbell into the first slot of its probe sequence that has none. */
-static void table_put(struct kvm_io_doorbell_table *table,
-		      struct kvm_io_doorbell *doorbell)
+/* Whether a table with twice as many slots is worth its memory. */
+static bool table_may_grow(const struct kvm_io_doorbell_table *table)
 {
-	unsigned int mask = kvm_io_doorbell_slots(table) - 1;
-	unsigned int i = kvm_io_doorbell_hash(table, doorbell->data);
-
-	while (is_doorbell(writer_deref(table->slot[i])))
-		i = (i + 1) & mask;
-	if (!writer_deref(table->slot[i]))
-		table->used++;
-	rcu_assign_pointer(table->slot[i], doorbell);
-}
-
-static unsigned int reg_nr_match(const struct kvm_io_register *reg)
-{
-	unsigned int i, nr = 0;
-
-	for (i = 0; i < KVM_IO_DOORBELL_LENS; i++)
-		nr += reg->nr_match[i];
-	return nr;
+	return table->mask + 1 < KVM_IO_DOORBELL_SLOTS_MAX &&
+	       2 * table->used > table->mask;
 }
 
 /*
- * Returns a table with room for one doorbell more, which is not published yet
- * if it is another one than reg's; NULL without memory.
+ * A table with twice the slots of @old, or the first one. What shares no slot
+ * shares none afterwards: each doorbell stays in its slot or moves up by as many
+ * slots as there were.
  */
-static struct kvm_io_doorbell_table *table_room(struct kvm_io_register *reg)
+static struct kvm_io_doorbell_table *
+table_grow(const struct kvm_io_doorbell_table *old)
 {
-	struct kvm_io_doorbell_table *old = writer_deref(reg->table);
+	unsigned int slots = old ? old->mask + 1 : KVM_IO_DOORBELL_SLOTS_MIN / 2;
 	struct kvm_io_doorbell_table *table;
-	unsigned int i, bits;
+	unsigned int i;
 
-	if (old && old->used < kvm_io_doorbell_slots(old) / 2)
-		return old;
+	table = kvmalloc(struct_size(table, slot, 2 * slots), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return NULL;
+	table->used = old ? old->used : 0;
+	table->mask = 2 * slots - 1;
+	for (i = 0; i < slots; i++) {
+		struct kvm_io_doorbell *doorbell;
+		bool up;
 
-	/*
-	 * A quarter full at most: the next rebuild is at least as many changes
-	 * away as this one moves doorbells.
-	 */
-	bits = max_t(unsigned int, TABLE_MIN_BITS,
-		     order_base_2(reg_nr_match(reg) + 1) + 2);
-	table = table_alloc(bits);
-	if (!table || !old)
-		return table;
-
-	for (i = 0; i < kvm_io_doorbell_slots(old); i++) {
-		struct kvm_io_doorbell *doorbell = writer_deref(old->slot[i]);
-
-		if (is_doorbell(doorbell))
-			table_put(table, doorbell);
+		doorbell = old ? writer_deref(old->slot[i]) : NULL;
+		up = doorbell && (doorbell->data & slots);
+		RCU_INIT_POINTER(table->slot[i], up ? NULL : doorbell);
+		RCU_INIT_POINTER(table->slot[slots + i], up ? doorbell : NULL);
 	}
 	return table;
+}
+
+/*
+ * Gives @reg a table with more slots, until @data has one or the table is less
+ * than half full. Returns NULL without memory; @reg has the doorbells it had.
+ */
+static struct kvm_io_doorbell_table *table_for(struct kvm_io_register *reg,
+					       u64 data)
+{
+	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
+
+	while (!table || (!table_has_room(table, data) && table_may_grow(table))) {
+		struct kvm_io_doorbell_table *old = table;
+
+		table = table_grow(old);
+		if (!table)
+			return NULL;
+		rcu_assign_pointer(reg->table, table);
+		if (old)
+			kvfree_rcu(old, rcu);
+	}
+	return table;
+}
+
+/* The index for values of @order's width whose slot is taken; NULL without memory. */
+static struct kvm_io_index *spill_index(struct kvm_io_register *reg,
+					unsigned int order)
+{
+	struct kvm_io_doorbell_spill *spill = writer_deref(reg->spill);
+	unsigned int i;
+
+	if (!spill) {
+		spill = kzalloc(sizeof(*spill), GFP_KERNEL_ACCOUNT);
+		if (!spill)
+			return NULL;
+		for (i = 0; i < KVM_IO_DOORBELL_LENS; i++)
+			kvm_io_index_init(&spill->of_len[i]);
+		rcu_assign_pointer(reg->spill, spill);
+	}
+	return &spill->of_len[order];
 }
 
 /**
@@ -126,11 +134,12 @@ kvm_io_doorbell_alloc(const struct kvm_io_doorbell_key *key,
 void kvm_io_doorbell_kill(struct kvm_io_doorbell *doorbell)
 {
 	struct eventfd_ctx *eventfd;
+	unsigned long flags;
 
-	spin_lock(&doorbell->lock);
+	spin_lock_irqsave(&doorbell->lock, flags);
 	eventfd = doorbell->eventfd;
 	doorbell->eventfd = NULL;
-	spin_unlock(&doorbell->lock);
+	spin_unlock_irqrestore(&doorbell->lock, flags);
 
 	eventfd_ctx_put(eventfd);
 	kfree_rcu(doorbell, rcu);
@@ -156,10 +165,32 @@ struct kvm_io_register *kvm_io_register_alloc(void)
 void kvm_io_register_free(struct kvm_io_register *reg)
 {
 	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
+	struct kvm_io_doorbell_spill *spill = writer_deref(reg->spill);
 
 	if (table)
 		kvfree_rcu(table, rcu);
+	if (spill)
+		kfree_rcu(spill, rcu);
 	kfree_rcu(reg, rcu);
+}
+
+/**
+ * kvm_io_register_match_spill - which doorbell a write rings by what it writes
+ * @reg: the register
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: what it writes, and nothing above that
+ *
+ * For kvm_io_register_match_value(), where the slot of @value has another one.
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: the doorbell, or NULL.
+ */
+struct kvm_io_doorbell *
+kvm_io_register_match_spill(const struct kvm_io_register *reg, int len, u64 value)
+{
+	const struct kvm_io_doorbell_spill *spill = rcu_dereference(reg->spill);
+
+	return kvm_io_index_find(&spill->of_len[ilog2(len)], value);
 }
 
 /**
@@ -169,13 +200,17 @@ void kvm_io_register_free(struct kvm_io_register *reg)
  *
  * Context: process context, may sleep; the writers' lock.
  * Return: 0; -EEXIST if some write would ring both @doorbell and one that is
- * there; -ENOMEM. After an error @reg has the doorbells it had.
+ * there; -ENOMEM; -ENOSPC. After an error @reg has the doorbells it had.
  */
 int kvm_io_register_add(struct kvm_io_register *reg,
 			struct kvm_io_doorbell *doorbell)
 {
-	struct kvm_io_doorbell_table *table, *old;
+	struct kvm_io_doorbell_key key = { .match = true };
+	struct kvm_io_doorbell_table *table;
+	struct kvm_io_index_place place;
+	struct kvm_io_index *index;
 	unsigned int order;
+	int ret;
 
 	if (rcu_access_pointer(reg->any))
 		return -EEXIST;
@@ -200,18 +235,26 @@ int kvm_io_register_add(struct kvm_io_register *reg,
 		return 0;
 	}
 
-	old = writer_deref(reg->table);
-	if (old && kvm_io_doorbell_probe(old, doorbell->len, doorbell->data))
+	key.data = doorbell->data;
+	key.len = doorbell->len;
+	if (kvm_io_register_lookup(reg, &key))
 		return -EEXIST;
 
-	table = table_room(reg);
+	table = table_for(reg, doorbell->data);
 	if (!table)
 		return -ENOMEM;
-	table_put(table, doorbell);
-	if (table != old) {
-		rcu_assign_pointer(reg->table, table);
-		if (old)
-			kvfree_rcu(old, rcu);
+	if (table_has_room(table, doorbell->data)) {
+		rcu_assign_pointer(table->slot[table_slot(table, doorbell->data)],
+				   doorbell);
+		table->used++;
+	} else {
+		index = spill_index(reg, order);
+		if (!index)
+			return -ENOMEM;
+		kvm_io_index_locate(index, doorbell->data, &place);
+		ret = kvm_io_index_insert(index, doorbell->data, doorbell, &place);
+		if (ret)
+			return ret;
 	}
 	reg->nr_match[order]++;
 	reg->nr++;
@@ -231,26 +274,32 @@ void kvm_io_register_del(struct kvm_io_register *reg,
 			 struct kvm_io_doorbell *doorbell)
 {
 	struct kvm_io_doorbell_table *table;
-	unsigned int i, mask;
+	struct kvm_io_index_place place;
+	struct kvm_io_index *index;
+	unsigned int order, slot;
 
 	reg->nr--;
 	if (!doorbell->len) {
 		RCU_INIT_POINTER(reg->any, NULL);
 		return;
 	}
+	order = ilog2(doorbell->len);
 	if (!doorbell->match) {
-		RCU_INIT_POINTER(reg->wild[ilog2(doorbell->len)], NULL);
+		RCU_INIT_POINTER(reg->wild[order], NULL);
 		return;
 	}
 
-	reg->nr_match[ilog2(doorbell->len)]--;
+	reg->nr_match[order]--;
 	table = writer_deref(reg->table);
-	mask = kvm_io_doorbell_slots(table) - 1;
-	i = kvm_io_doorbell_hash(table, doorbell->data);
-	while (writer_deref(table->slot[i]) != doorbell)
-		i = (i + 1) & mask;
-	/* The tombstone is constant: nothing to order the store against. */
-	RCU_INIT_POINTER(table->slot[i], &tombstone);
+	slot = table_slot(table, doorbell->data);
+	if (rcu_access_pointer(table->slot[slot]) == doorbell) {
+		RCU_INIT_POINTER(table->slot[slot], NULL);
+		table->used--;
+		return;
+	}
+	index = &writer_deref(reg->spill)->of_len[order];
+	kvm_io_index_locate(index, doorbell->data, &place);
+	kvm_io_index_remove(index, &place);
 }
 
 /**
@@ -265,7 +314,10 @@ struct kvm_io_doorbell *
 kvm_io_register_lookup(const struct kvm_io_register *reg,
 		       const struct kvm_io_doorbell_key *key)
 {
-	struct kvm_io_doorbell_table *table;
+	const struct kvm_io_doorbell_spill *spill;
+	const struct kvm_io_doorbell_table *table;
+	struct kvm_io_doorbell *doorbell;
+	struct kvm_io_index_place place;
 
 	if (!key->len)
 		return key->match ? NULL : writer_deref(reg->any);
@@ -274,52 +326,100 @@ kvm_io_register_lookup(const struct kvm_io_register *reg,
 	if (!key->match)
 		return writer_deref(reg->wild[ilog2(key->len)]);
 	table = writer_deref(reg->table);
-	return table ? kvm_io_doorbell_probe(table, key->len, key->data) : NULL;
+	if (!table)
+		return NULL;
+	doorbell = writer_deref(table->slot[table_slot(table, key->data)]);
+	if (doorbell && doorbell->data == key->data && doorbell->len == key->len)
+		return doorbell;
+	spill = writer_deref(reg->spill);
+	if (!spill)
+		return NULL;
+	return kvm_io_index_locate(&spill->of_len[ilog2(key->len)], key->data,
+				   &place);
 }
 
 /**
  * kvm_io_register_next - walk the doorbells of a register
  * @reg: the register
- * @pos: where to go on, 0 at first; moved behind the doorbell returned
+ * @cursor: where to go on; moved behind the doorbell returned
+ *
+ * The register may change between two calls. A doorbell that stays is returned
+ * once or, if the table grows meanwhile, twice.
  *
  * Context: any; the writers' lock.
  * Return: a doorbell; NULL behind the last.
  */
-struct kvm_io_doorbell *kvm_io_register_next(const struct kvm_io_register *reg,
-					     unsigned int *pos)
+struct kvm_io_doorbell *
+kvm_io_register_next(const struct kvm_io_register *reg,
+		     struct kvm_io_register_cursor *cursor)
 {
-	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
-	unsigned int slots = table ? kvm_io_doorbell_slots(table) : 0;
+	const struct kvm_io_doorbell_table *table = writer_deref(reg->table);
+	const struct kvm_io_doorbell_spill *spill = writer_deref(reg->spill);
+	const unsigned int first_slot = 1 + 2 * KVM_IO_DOORBELL_LENS;
+	unsigned int slots = table ? table->mask + 1 : 0;
+	struct kvm_io_doorbell *doorbell;
 
-	while (*pos < 1 + KVM_IO_DOORBELL_LENS + slots) {
-		struct kvm_io_doorbell *doorbell;
-		unsigned int i = (*pos)++;
+	while (cursor->pos < first_slot + slots) {
+		unsigned int i = cursor->pos;
 
-		if (!i)
+		doorbell = NULL;
+		if (!i) {
 			doorbell = writer_deref(reg->any);
-		else if (i <= KVM_IO_DOORBELL_LENS)
+		} else if (i <= KVM_IO_DOORBELL_LENS) {
 			doorbell = writer_deref(reg->wild[i - 1]);
-		else
-			doorbell = writer_deref(table->slot[i - 1 -
-							    KVM_IO_DOORBELL_LENS]);
-		if (is_doorbell(doorbell))
+		} else if (i >= first_slot) {
+			doorbell = writer_deref(table->slot[i - first_slot]);
+		} else if (spill) {
+			i -= 1 + KVM_IO_DOORBELL_LENS;
+			doorbell = kvm_io_index_next(&spill->of_len[i],
+						     &cursor->value);
+			/* No value is above the last of all. */
+			if (doorbell && ++cursor->value)
+				return doorbell;
+			cursor->value = 0;
+		}
+		cursor->pos++;
+		if (doorbell)
 			return doorbell;
 	}
 	return NULL;
 }
 
+static void doorbell_destroy(void *ptr)
+{
+	struct kvm_io_doorbell *doorbell = ptr;
+
+	if (!doorbell)
+		return;
+	eventfd_ctx_put(doorbell->eventfd);
+	kfree(doorbell);
+	/* There may be millions of them. */
+	cond_resched();
+}
+
 /**
  * kvm_io_register_destroy - free a register with all its doorbells
- * @reg: the register, out of reach for readers that start now
+ * @ptr: the register
  *
- * Context: process context, may sleep; the writers' lock.
+ * Context: process context, may sleep; neither readers nor other writers.
  */
-void kvm_io_register_destroy(struct kvm_io_register *reg)
+void kvm_io_register_destroy(void *ptr)
 {
-	struct kvm_io_doorbell *doorbell;
-	unsigned int pos = 0;
+	struct kvm_io_register *reg = ptr;
+	struct kvm_io_doorbell_table *table = writer_deref(reg->table);
+	struct kvm_io_doorbell_spill *spill = writer_deref(reg->spill);
+	unsigned int i;
 
-	while ((doorbell = kvm_io_register_next(reg, &pos)))
-		kvm_io_doorbell_kill(doorbell);
-	kvm_io_register_free(reg);
+	doorbell_destroy(writer_deref(reg->any));
+	for (i = 0; i < KVM_IO_DOORBELL_LENS; i++) {
+		doorbell_destroy(writer_deref(reg->wild[i]));
+		if (spill)
+			kvm_io_index_destroy(&spill->of_len[i], doorbell_destroy);
+	}
+	for (i = 0; table && i <= table->mask; i++)
+		doorbell_destroy(writer_deref(table->slot[i]));
+	kfree(spill);
+	kvfree(table);
+	kfree(reg);
+	cond_resched();
 }

@@ -1,233 +1,225 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sorted index of the addresses that have doorbells: its writers.
- * io_bus_index.h describes the layout and the protocol, and has the lookup.
+ * The sorted index of 64-bit keys: its writers. io_bus_index.h describes the
+ * layout, the bounds and the protocol, and has the lookup.
  *
- * Every function here is called with the lock that serialises the writers of
- * its index, so pointers are read without RCU's help.
+ * The caller holds the lock that serialises the writers of its index, so
+ * pointers are read without RCU's help.
  */
 #include "io_bus_index.h"
 
 #define writer_deref(p) rcu_dereference_protected(p, 1)
 
-static unsigned int first_step(unsigned int nr)
+static struct kvm_io_index_node *node_alloc(unsigned int level)
 {
-	return nr > 1 ? 1U << (order_base_2(nr) - 1) : 0;
-}
-
-static struct kvm_io_index_block *block_alloc(void)
-{
-	struct kvm_io_index_block *block;
+	struct kvm_io_index_node *node;
 	unsigned int i;
 
-	block = kmalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
-	if (!block)
+	node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+	if (!node)
 		return NULL;
-	seqcount_init(&block->seq);
-	block->nr = 0;
-	block->half = 0;
+	node->level = level;
 	for (i = 0; i < KVM_IO_INDEX_KEYS; i++)
-		block->key[i] = KVM_IO_INDEX_PAD;
-	for (i = 0; i < KVM_IO_INDEX_BLOCK; i++)
-		RCU_INIT_POINTER(block->val[i], NULL);
-	return block;
+		node->key[i] = KVM_IO_INDEX_PAD;
+	return node;
 }
 
-static void block_set_nr(struct kvm_io_index_block *block, unsigned int nr)
+static void node_set_nr(struct kvm_io_index_node *node, unsigned int nr)
 {
-	WRITE_ONCE(block->nr, nr);
-	WRITE_ONCE(block->half, first_step(nr));
+	WRITE_ONCE(node->nr, nr);
+	WRITE_ONCE(node->half, nr > 1 ? 1U << (order_base_2(nr) - 1) : 0);
 }
 
-static void block_set(struct kvm_io_index_block *block, unsigned int pos,
-		      u64 key, void *val)
+static void entry_set(struct kvm_io_index_node *node, unsigned int pos, u64 key,
+		      void *ptr)
 {
-	WRITE_ONCE(block->key[pos], key);
-	rcu_assign_pointer(block->val[pos], val);
+	WRITE_ONCE(node->key[pos], key);
+	/* A child that was filled in this write section is seen filled. */
+	rcu_assign_pointer(node->ptr[pos], ptr);
 }
 
-static void block_copy_entry(struct kvm_io_index_block *block, unsigned int to,
-			     const struct kvm_io_index_block *old,
-			     unsigned int from)
+static void entry_copy(struct kvm_io_index_node *to, unsigned int to_pos,
+		       const struct kvm_io_index_node *from, unsigned int from_pos)
 {
-	block_set(block, to, old->key[from], writer_deref(old->val[from]));
+	entry_set(to, to_pos, from->key[from_pos],
+		  writer_deref(from->ptr[from_pos]));
 }
 
-/* Makes room at @pos and fills it. */
-static void block_insert(struct kvm_io_index_block *block, unsigned int pos,
-			 u64 key, void *val)
+/* Copies @nr entries, which may overlap. */
+static void entries_copy(struct kvm_io_index_node *to, unsigned int to_pos,
+			 const struct kvm_io_index_node *from,
+			 unsigned int from_pos, unsigned int nr)
 {
-	unsigned long flags;
 	unsigned int i;
 
-	local_irq_save(flags);
-	write_seqcount_begin(&block->seq);
-	for (i = block->nr; i > pos; i--)
-		block_copy_entry(block, i, block, i - 1);
-	block_set(block, pos, key, val);
-	block_set_nr(block, block->nr + 1);
-	write_seqcount_end(&block->seq);
-	local_irq_restore(flags);
+	if (to_pos > from_pos) {
+		for (i = nr; i--; )
+			entry_copy(to, to_pos + i, from, from_pos + i);
+	} else {
+		for (i = 0; i < nr; i++)
+			entry_copy(to, to_pos + i, from, from_pos + i);
+	}
+}
+
+/* Makes room at @pos and fills it. The node is not full. */
+static void node_insert(struct kvm_io_index_node *node, unsigned int pos,
+			u64 key, void *ptr)
+{
+	entries_copy(node, pos + 1, node, pos, node->nr - pos);
+	entry_set(node, pos, key, ptr);
+	node_set_nr(node, node->nr + 1);
+}
+
+static void node_truncate(struct kvm_io_index_node *node, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = nr; i < node->nr; i++)
+		entry_set(node, i, KVM_IO_INDEX_PAD, NULL);
+	node_set_nr(node, nr);
 }
 
 /* Closes the gap at @pos. */
-static void block_remove(struct kvm_io_index_block *block, unsigned int pos)
+static void node_remove(struct kvm_io_index_node *node, unsigned int pos)
+{
+	entries_copy(node, pos, node, pos + 1, node->nr - pos - 1);
+	node_truncate(node, node->nr - 1);
+}
+
+/* Appends the first @nr entries of @right. */
+static void node_append(struct kvm_io_index_node *node,
+			const struct kvm_io_index_node *right, unsigned int nr)
+{
+	entries_copy(node, node->nr, right, 0, nr);
+	node_set_nr(node, node->nr + nr);
+}
+
+/* Moves what @node has from @pos on to the front of @right. */
+static void node_move_tail(struct kvm_io_index_node *node, unsigned int pos,
+			   struct kvm_io_index_node *right)
+{
+	unsigned int nr = node->nr - pos;
+
+	entries_copy(right, nr, right, 0, right->nr);
+	entries_copy(right, 0, node, pos, nr);
+	node_set_nr(right, right->nr + nr);
+	node_truncate(node, pos);
+}
+
+/* Moves the first @nr entries of @right to the end of @node. */
+static void node_move_head(struct kvm_io_index_node *node, unsigned int nr,
+			   struct kvm_io_index_node *right)
+{
+	node_append(node, right, nr);
+	entries_copy(right, 0, right, nr, right->nr - nr);
+	node_truncate(right, right->nr - nr);
+}
+
+static struct kvm_io_index_node *child(const struct kvm_io_index_node *node,
+				       unsigned int pos)
+{
+	return writer_deref(node->ptr[pos]);
+}
+
+/* With interrupts off, so that no reader waits for what else this CPU does. */
+static unsigned long write_begin(struct kvm_io_index *index)
 {
 	unsigned long flags;
-	unsigned int i;
 
 	local_irq_save(flags);
-	write_seqcount_begin(&block->seq);
-	for (i = pos + 1; i < block->nr; i++)
-		block_copy_entry(block, i - 1, block, i);
-	block_set(block, block->nr - 1, KVM_IO_INDEX_PAD, NULL);
-	block_set_nr(block, block->nr - 1);
-	write_seqcount_end(&block->seq);
+	write_seqcount_begin(&index->seq);
+	return flags;
+}
+
+static void write_end(struct kvm_io_index *index, unsigned long flags)
+{
+	write_seqcount_end(&index->seq);
 	local_irq_restore(flags);
 }
 
-/* Appends to a block that no reader knows yet. */
-static void block_append(struct kvm_io_index_block *block,
-			 const struct kvm_io_index_block *old,
-			 unsigned int from, unsigned int to)
+/**
+ * kvm_io_index_init - make an empty index
+ * @index: the index, which no other task knows yet
+ *
+ * Context: any.
+ */
+void kvm_io_index_init(struct kvm_io_index *index)
 {
-	for (; from < to; from++)
-		block_copy_entry(block, block->nr++, old, from);
-	block_set_nr(block, block->nr);
+	seqcount_init(&index->seq);
+	RCU_INIT_POINTER(index->root, NULL);
 }
 
-/* A root with room for @nr blocks. */
-static struct kvm_io_index_root *root_alloc(unsigned int nr)
-{
-	struct kvm_io_index_root *root;
-	size_t room = 1UL << order_base_2(nr);
-
-	/* As large as userspace makes it: beyond reason is no reason to warn. */
-	root = kvmalloc(struct_size(root, first, 2 * room),
-			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (root) {
-		root->nr = 0;
-		root->block = (void *)&root->first[room];
-	}
-	return root;
-}
-
-static void root_push(struct kvm_io_index_root *root, u64 first,
-		      struct kvm_io_index_block *block)
-{
-	/* The first block begins where addresses begin. */
-	root->first[root->nr] = root->nr ? first : 0;
-	root->block[root->nr] = block;
-	root->nr++;
-}
-
-/* Fills a root up after the last root_push(). */
-static void root_finish(struct kvm_io_index_root *root)
+/* The recursion is KVM_IO_INDEX_LEVELS deep at most. */
+static void node_destroy(struct kvm_io_index_node *node,
+			 void (*destroy)(void *ptr))
 {
 	unsigned int i;
 
-	root->half = first_step(root->nr);
-	for (i = root->nr; i < 2 * root->half; i++) {
-		root->first[i] = KVM_IO_INDEX_PAD;
-		root->block[i] = root->block[root->nr - 1];
+	for (i = 0; i < node->nr; i++) {
+		if (node->level)
+			node_destroy(child(node, i), destroy);
+		else
+			destroy(writer_deref(node->ptr[i]));
 	}
-}
-
-static int insert_first(struct kvm_io_index *index, u64 key, void *val)
-{
-	struct kvm_io_index_block *block = block_alloc();
-	struct kvm_io_index_root *root = root_alloc(1);
-
-	if (!block || !root) {
-		kfree(block);
-		kvfree(root);
-		return -ENOMEM;
-	}
-	block_set(block, 0, key, val);
-	block_set_nr(block, 1);
-	root_push(root, key, block);
-	root_finish(root);
-	rcu_assign_pointer(index->root, root);
-	return 0;
-}
-
-/*
- * Block @at is full: makes a root with two new ones in its place, or, behind
- * the last address of all, with one more, so that who registers in rising order
- * gets full blocks. Empty blocks are left out. The caller inserts then.
- */
-static int split(struct kvm_io_index *index, unsigned int at, bool behind)
-{
-	struct kvm_io_index_root *old_root = writer_deref(index->root);
-	struct kvm_io_index_block *old = old_root->block[at];
-	struct kvm_io_index_block *low = NULL, *high;
-	struct kvm_io_index_root *root;
-	unsigned int i, mid = old->nr / 2;
-
-	root = root_alloc(old_root->nr + 1);
-	high = block_alloc();
-	if (!behind)
-		low = block_alloc();
-	if (!root || !high || !(low || behind)) {
-		kvfree(root);
-		kfree(high);
-		kfree(low);
-		return -ENOMEM;
-	}
-
-	if (!behind) {
-		block_append(low, old, 0, mid);
-		block_append(high, old, mid, old->nr);
-	}
-
-	for (i = 0; i < old_root->nr; i++) {
-		struct kvm_io_index_block *block = old_root->block[i];
-
-		if (i == at) {
-			root_push(root, old_root->first[i], low ?: old);
-			root_push(root, behind ? old->key[old->nr - 1] + 1 :
-						 high->key[0], high);
-		} else if (block->nr) {
-			root_push(root, old_root->first[i], block);
-		}
-	}
-	root_finish(root);
-	rcu_assign_pointer(index->root, root);
-
-	/* Only now that no new reader can get at them through the root. */
-	for (i = 0; i < old_root->nr; i++) {
-		struct kvm_io_index_block *block = old_root->block[i];
-
-		if (i == at ? !behind : !block->nr)
-			kfree_rcu(block, rcu);
-	}
-	kvfree_rcu(old_root, rcu);
-	return 0;
-}
-
-/* Where @key is or belongs. */
-static struct kvm_io_index_place locate(const struct kvm_io_index_root *root,
-					u64 key)
-{
-	struct kvm_io_index_place place;
-
-	place.at = kvm_io_index_search(root->first, root->half, key) - root->first;
-	/* Not in the padding. */
-	place.at = min(place.at, root->nr - 1);
-	place.block = root->block[place.at];
-	place.pos = kvm_io_index_search(place.block->key, place.block->half, key) -
-		    place.block->key;
-	place.pos = place.block->nr ? min(place.pos, place.block->nr - 1U) : 0;
-	/* From the last one below @key to where @key belongs. */
-	if (place.pos < place.block->nr && place.block->key[place.pos] < key)
-		place.pos++;
-	return place;
+	kfree(node);
 }
 
 /**
- * kvm_io_index_locate - look an address up for a writer
+ * kvm_io_index_destroy - empty an index that has no readers any more
  * @index: the index
- * @key: the address
+ * @destroy: called for each pointer
+ *
+ * Context: process context, may sleep; neither readers nor other writers.
+ */
+void kvm_io_index_destroy(struct kvm_io_index *index, void (*destroy)(void *ptr))
+{
+	struct kvm_io_index_node *root = writer_deref(index->root);
+
+	RCU_INIT_POINTER(index->root, NULL);
+	if (root)
+		node_destroy(root, destroy);
+}
+
+/**
+ * kvm_io_index_find_last - look the greatest key up that there can be
+ * @index: the index
+ *
+ * kvm_io_index_find() for a key that looks like padding: the last key is it, or
+ * it is not there.
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: the pointer stored for KVM_IO_INDEX_PAD, or NULL.
+ */
+void *kvm_io_index_find_last(const struct kvm_io_index *index)
+{
+	const struct kvm_io_index_node *node;
+	unsigned int seq, pos;
+	void *ptr;
+
+	do {
+		/* Pairs with the write sections of this file. */
+		seq = raw_seqcount_begin(&index->seq);
+		ptr = rcu_dereference(index->root);
+		do {
+			node = ptr;
+			if (!node)
+				break;
+			/* A node that is being changed may be empty. */
+			pos = READ_ONCE(node->nr);
+			pos -= !!pos;
+			ptr = rcu_dereference(node->ptr[pos]);
+		} while (node->level);
+		if (node && READ_ONCE(node->key[pos]) != KVM_IO_INDEX_PAD)
+			ptr = NULL;
+	} while (unlikely(read_seqcount_retry(&index->seq, seq)));
+
+	return ptr;
+}
+
+/**
+ * kvm_io_index_locate - look a key up for a writer
+ * @index: the index
+ * @key: the key
  * @place: set to where @key is or belongs, which is true until the next change
  *
  * Context: any; the index's writer lock.
@@ -236,62 +228,197 @@ static struct kvm_io_index_place locate(const struct kvm_io_index_root *root,
 void *kvm_io_index_locate(const struct kvm_io_index *index, u64 key,
 			  struct kvm_io_index_place *place)
 {
-	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_block *block;
+	struct kvm_io_index_node *node = writer_deref(index->root);
+	unsigned int pos;
 
-	if (!root)
+	if (!node)
 		return NULL;
-	*place = locate(root, key);
-	block = place->block;
-	if (place->pos == block->nr || block->key[place->pos] != key)
-		return NULL;
-	return writer_deref(block->val[place->pos]);
+	for (;;) {
+		pos = kvm_io_index_search(node->key, node->half, key) - node->key;
+		/* Not in the padding. */
+		pos = min(pos, node->nr - 1U);
+		place->at[node->level].node = node;
+		place->at[node->level].pos = pos;
+		if (!node->level)
+			break;
+		node = child(node, pos);
+	}
+	if (node->key[pos] == key)
+		return writer_deref(node->ptr[pos]);
+	/* From the last key below @key to where @key belongs. */
+	if (node->key[pos] < key)
+		place->at[0].pos++;
+	return NULL;
 }
 
 /**
- * kvm_io_index_insert - add an address
+ * kvm_io_index_next - walk the index in order
  * @index: the index
- * @key: the address
- * @val: the pointer to store, not NULL
+ * @key: the key to start at; set to the key that was found
+ *
+ * Context: any; the index's writer lock.
+ * Return: the pointer of the lowest key not below *@key; NULL if there is none.
+ */
+void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
+{
+	struct kvm_io_index_node *node = writer_deref(index->root);
+	struct kvm_io_index_place place;
+	unsigned int level = 0, top;
+	void *ptr;
+
+	if (!node)
+		return NULL;
+	top = node->level;
+	ptr = kvm_io_index_locate(index, *key, &place);
+	if (ptr)
+		return ptr;
+
+	/* Up to where there is more on the right, and down again. */
+	while (place.at[level].pos == place.at[level].node->nr) {
+		if (level == top)
+			return NULL;
+		place.at[++level].pos++;
+	}
+	while (level--) {
+		place.at[level].node = child(place.at[level + 1].node,
+					     place.at[level + 1].pos);
+		place.at[level].pos = 0;
+	}
+	node = place.at[0].node;
+	*key = node->key[place.at[0].pos];
+	return writer_deref(node->ptr[place.at[0].pos]);
+}
+
+/* A tree without nodes gets its first one. */
+static int insert_first(struct kvm_io_index *index, u64 key, void *ptr)
+{
+	struct kvm_io_index_node *node = node_alloc(0);
+
+	if (!node)
+		return -ENOMEM;
+	node_insert(node, 0, key, ptr);
+	rcu_assign_pointer(index->root, node);
+	return 0;
+}
+
+/* Whether @place is behind the last key of all. */
+static bool is_behind(const struct kvm_io_index_place *place, unsigned int top)
+{
+	unsigned int level;
+
+	if (place->at[0].pos < place->at[0].node->nr)
+		return false;
+	for (level = 1; level <= top; level++) {
+		if (place->at[level].pos < place->at[level].node->nr - 1U)
+			return false;
+	}
+	return true;
+}
+
+/**
+ * kvm_io_index_insert - add a key
+ * @index: the index
+ * @key: the key
+ * @ptr: the pointer to store, not NULL
  * @place: what kvm_io_index_locate() said when it found nothing for @key; the
  *	index has not been changed since
  *
  * Context: process context, may sleep; the index's writer lock, since @place was
  * found.
- * Return: 0; -ENOMEM, and then nothing changed.
+ * Return: 0; -ENOMEM; -ENOSPC if the tree cannot grow higher. After an error
+ * nothing has changed.
  */
-int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val,
+int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *ptr,
 			const struct kvm_io_index_place *place)
 {
-	struct kvm_io_index_root *root = writer_deref(index->root);
-	struct kvm_io_index_place there;
-	int ret;
+	struct kvm_io_index_node *fresh[KVM_IO_INDEX_LEVELS + 1];
+	struct kvm_io_index_node *root = writer_deref(index->root);
+	unsigned int level, top, nr_full = 0, nr_fresh, i, pos;
+	struct kvm_io_index_node *node, *right;
+	unsigned long flags;
+	bool behind;
 
-	if (!root) {
-		ret = insert_first(index, key, val);
-		if (!ret)
-			index->nr = 1;
-		return ret;
-	}
+	if (!root)
+		return insert_first(index, key, ptr);
 
-	if (place->block->nr == KVM_IO_INDEX_BLOCK) {
-		ret = split(index, place->at, place->at == root->nr - 1 &&
-			    place->pos == KVM_IO_INDEX_BLOCK);
-		if (ret)
-			return ret;
-		there = locate(writer_deref(index->root), key);
-		place = &there;
+	/* Each full node from the leaf up is split, and the root grows a new one. */
+	top = root->level;
+	while (nr_full <= top &&
+	       place->at[nr_full].node->nr == KVM_IO_INDEX_FANOUT)
+		nr_full++;
+	nr_fresh = nr_full + (nr_full > top);
+	if (nr_fresh > KVM_IO_INDEX_LEVELS)
+		return -ENOSPC;
+	for (i = 0; i < nr_fresh; i++) {
+		fresh[i] = node_alloc(i);
+		if (!fresh[i]) {
+			while (i--)
+				kfree(fresh[i]);
+			return -ENOMEM;
+		}
 	}
-	block_insert(place->block, place->pos, key, val);
-	index->nr++;
+	/* Keys that come in rising order leave full nodes behind. */
+	behind = is_behind(place, top);
+
+	flags = write_begin(index);
+	for (level = 0; level < nr_full; level++) {
+		node = place->at[level].node;
+		pos = place->at[level].pos + !!level;
+		right = fresh[level];
+		node_move_tail(node, behind ? node->nr : node->nr / 2, right);
+		if (pos > node->nr || behind)
+			node_insert(right, pos - node->nr, key, ptr);
+		else
+			node_insert(node, pos, key, ptr);
+		/* The parent, which may be the new root, gets the new node. */
+		key = right->key[0];
+		ptr = right;
+	}
+	if (nr_full > top) {
+		right = fresh[nr_full];
+		node_insert(right, 0, 0, root);
+		node_insert(right, 1, key, ptr);
+		rcu_assign_pointer(index->root, right);
+	} else {
+		node_insert(place->at[level].node,
+			    place->at[level].pos + !!level, key, ptr);
+	}
+	write_end(index, flags);
 	return 0;
 }
 
+/*
+ * Children @pos and @pos + 1 of @parent, one of which has too few entries: makes
+ * them one if they fit, else gives each half. Returns the node that is out of the
+ * tree then, or NULL.
+ */
+static struct kvm_io_index_node *rebalance(struct kvm_io_index_node *parent,
+					   unsigned int pos)
+{
+	struct kvm_io_index_node *node = child(parent, pos);
+	struct kvm_io_index_node *right = child(parent, pos + 1);
+	unsigned int nr = node->nr + right->nr;
+
+	if (nr <= KVM_IO_INDEX_MERGE) {
+		/* Readers that are there still find what @right has. */
+		node_append(node, right, right->nr);
+		node_remove(parent, pos + 1);
+		return right;
+	}
+
+	if (node->nr > nr / 2)
+		node_move_tail(node, nr / 2, right);
+	else
+		node_move_head(node, nr / 2 - node->nr, right);
+	WRITE_ONCE(parent->key[pos + 1], right->key[0]);
+	return NULL;
+}
+
 /**
- * kvm_io_index_remove - take an address out
+ * kvm_io_index_remove - take a key out
  * @index: the index
- * @place: what kvm_io_index_locate() said when it found the address; the index
- *	has not been changed since
+ * @place: what kvm_io_index_locate() said when it found the key; the index has
+ *	not been changed since
  *
  * Needs no memory and cannot fail. Readers that are under way may still find
  * the pointer until an RCU grace period has passed.
@@ -301,46 +428,45 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *val,
 void kvm_io_index_remove(struct kvm_io_index *index,
 			 const struct kvm_io_index_place *place)
 {
-	struct kvm_io_index_root *root = writer_deref(index->root);
-	unsigned int i;
+	/* In each level one node that was merged, and a root. */
+	struct kvm_io_index_node *dead[2 * KVM_IO_INDEX_LEVELS];
+	struct kvm_io_index_node *root = writer_deref(index->root);
+	struct kvm_io_index_node *node, *parent, *out;
+	unsigned int level, nr_dead = 0, pos;
+	unsigned long flags;
 
-	block_remove(place->block, place->pos);
-	if (--index->nr)
-		return;
-
-	RCU_INIT_POINTER(index->root, NULL);
-	for (i = 0; i < root->nr; i++) {
-		struct kvm_io_index_block *block = root->block[i];
-
-		kfree_rcu(block, rcu);
+	flags = write_begin(index);
+	node_remove(place->at[0].node, place->at[0].pos);
+	/* As far up as a node below has gone. */
+	for (level = 0; level < root->level; level++) {
+		node = place->at[level].node;
+		parent = place->at[level + 1].node;
+		pos = place->at[level + 1].pos;
+		if (node->nr >= KVM_IO_INDEX_LEAST)
+			break;
+		if (parent->nr > 1) {
+			out = rebalance(parent, pos ? pos - 1 : pos);
+		} else if (!node->nr) {
+			node_remove(parent, pos);
+			out = node;
+		} else {
+			/* The last node of its level, without a neighbour. */
+			break;
+		}
+		if (!out)
+			break;
+		dead[nr_dead++] = out;
 	}
-	kvfree_rcu(root, rcu);
-}
-
-/**
- * kvm_io_index_next - walk the index in order
- * @index: the index
- * @key: the address to start at; set to the address that was found
- * @place: set to where that is, which is true until the next change
- *
- * Context: any; the index's writer lock.
- * Return: the pointer of the lowest address not below *@key; NULL if there is
- * none.
- */
-void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key,
-			struct kvm_io_index_place *place)
-{
-	struct kvm_io_index_root *root = writer_deref(index->root);
-
-	if (!root)
-		return NULL;
-	*place = locate(root, *key);
-	while (place->pos == place->block->nr) {
-		if (++place->at == root->nr)
-			return NULL;
-		place->block = root->block[place->at];
-		place->pos = 0;
+	/* A root with one child is not needed, nor one without any. */
+	while (root && root->nr <= !!root->level) {
+		dead[nr_dead++] = root;
+		root = root->nr ? child(root, 0) : NULL;
+		rcu_assign_pointer(index->root, root);
 	}
-	*key = place->block->key[place->pos];
-	return writer_deref(place->block->val[place->pos]);
+	write_end(index, flags);
+
+	while (nr_dead) {
+		node = dead[--nr_dead];
+		kfree_rcu(node, rcu);
+	}
 }

@@ -12,13 +12,13 @@
 #include <linux/errno.h>
 #include <linux/eventfd.h>
 #include <linux/gfp.h>
-#include <linux/hash.h>
 #include <linux/irqflags.h>
 #include <linux/kvm_io_bus.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/seqlock.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>

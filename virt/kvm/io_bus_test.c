@@ -438,12 +438,12 @@ static void removal_allocates_nothing(struct kunit *test)
 	ranges = kunit_kzalloc(test, sizeof(*ranges), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, index);
 	KUNIT_ASSERT_NOT_NULL(test, ranges);
+	kvm_io_index_init(index);
 	for (i = 0; i < 1000; i++)
 		wrong += !put(index, (i * 7919 % 1000) * 8ull, &dev[0]);
 	for (i = 0; i < 8; i++)
 		wrong += !!kvm_io_ranges_add(ranges, 0x10 * i, 0x100, &dev[i]);
 	KUNIT_ASSERT_EQ(test, wrong, 0);
-	KUNIT_EXPECT_EQ(test, index->nr, 1000);
 
 	preempt_disable();
 	for (i = 0; i < 1000; i += 2)
@@ -452,20 +452,19 @@ static void removal_allocates_nothing(struct kunit *test)
 		wrong += !kvm_io_ranges_del(ranges, &dev[i]);
 	preempt_enable();
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	KUNIT_EXPECT_EQ(test, index->nr, 500);
 	KUNIT_EXPECT_EQ(test, ranges->nr, 4);
 
 	for (i = 0; i < 1000; i++)
 		wrong += !!kvm_io_index_locate(index, i * 8ull, &place) != (i & 1);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 	for (i = 1; i < 1000; i += 2) {
-		wrong += !kvm_io_index_next(index, &key, &place) || key != i * 8ull;
-		kvm_io_index_remove(index, &place);
+		wrong += !kvm_io_index_next(index, &key) || key != i * 8ull;
+		wrong += take(index, key) != &dev[0];
 	}
 	for (i = 1; i < 8; i += 2)
 		wrong += !kvm_io_ranges_del(ranges, &dev[i]);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	KUNIT_EXPECT_EQ(test, index->nr, 0);
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(index->root));
 	KUNIT_EXPECT_EQ(test, ranges->nr, 0);
 }
 
@@ -558,27 +557,31 @@ static void which_doorbell(struct kunit *test)
 	kvm_io_register_free(reg);
 }
 
-static void thousand_values(struct kunit *test)
+/* @step 1: each value has a slot. Else only the first, and all others are spilled. */
+static void thousand_values(struct kunit *test, u32 step)
 {
 	struct kvm_io_register *reg = kvm_io_register_alloc();
 	struct kvm_io_doorbell **doorbell;
 	unsigned int wrong = 0, round;
-	u32 i;
+	u32 i, value;
 
 	doorbell = kunit_kcalloc(test, 1000, sizeof(*doorbell), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, reg);
 	KUNIT_ASSERT_NOT_NULL(test, doorbell);
 	for (i = 0; i < 1000; i++)
-		wrong += !!ring_add(reg, 4, true, i, &doorbell[i]);
+		wrong += !!ring_add(reg, 4, true, i * step, &doorbell[i]);
 	for (round = 0; round < 4; round++) {
 		for (i = round; i < 1000; i += 3) {
+			value = i * step;
 			kvm_io_register_del(reg, doorbell[i]);
-			wrong += !!ring_match(reg, 4, &i);
+			wrong += !!ring_match(reg, 4, &value);
 			kfree(doorbell[i]);
-			wrong += !!ring_add(reg, 4, true, i, &doorbell[i]);
+			wrong += !!ring_add(reg, 4, true, value, &doorbell[i]);
 		}
-		for (i = 0; i < 1000; i++)
-			wrong += ring_match(reg, 4, &i) != doorbell[i];
+		for (i = 0; i < 1000; i++) {
+			value = i * step;
+			wrong += ring_match(reg, 4, &value) != doorbell[i];
+		}
 	}
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 	KUNIT_EXPECT_EQ(test, reg->nr, 1000);
@@ -587,6 +590,16 @@ static void thousand_values(struct kunit *test)
 		kfree(doorbell[i]);
 	}
 	kvm_io_register_free(reg);
+}
+
+static void thousand_values_in_slots(struct kunit *test)
+{
+	thousand_values(test, 1);
+}
+
+static void thousand_values_spilled(struct kunit *test)
+{
+	thousand_values(test, KVM_IO_DOORBELL_SLOTS_MAX);
 }
 
 static void ioctl_arguments(struct kunit *test)
@@ -631,7 +644,8 @@ static struct kunit_case bus_test_cases[] = {
 	KUNIT_CASE(devices_at_most),
 	KUNIT_CASE(removal_allocates_nothing),
 	KUNIT_CASE(which_doorbell),
-	KUNIT_CASE(thousand_values),
+	KUNIT_CASE(thousand_values_in_slots),
+	KUNIT_CASE(thousand_values_spilled),
 	KUNIT_CASE(ioctl_arguments),
 	{}
 };

@@ -94,7 +94,12 @@ int svm_doorbell_store(struct kvm_vcpu *vcpu)
 
 	if (!svm->next_rip) {
 		rcu_read_lock();
+		/* Doorbells are rung with interrupts off where that is possible. */
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			local_irq_disable();
 		rung = svm_doorbell_ring(vcpu);
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			local_irq_enable();
 		rcu_read_unlock();
 		if (rung)
 			return 1;

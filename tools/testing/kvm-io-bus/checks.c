@@ -81,7 +81,6 @@ bool program_starve(const struct program *p)
 	unsigned int i, n;
 	u64 seed = p->nr;
 
-	shim_hash_mask = p->hash_mask;
 	world_init(&w);
 	for (i = 0; i < p->nr; i++) {
 		struct op op = op_resolve(&w, &p->op[i]);
@@ -326,7 +325,6 @@ bool program_interleave(const struct program *p)
 	unsigned int i;
 	u64 seed = p->nr;
 
-	shim_hash_mask = p->hash_mask;
 	world_init(&w);
 	for (i = 0; i < p->nr; i++) {
 		struct op op = op_resolve(&w, &p->op[i]);

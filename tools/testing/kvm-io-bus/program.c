@@ -160,11 +160,8 @@ void program_random(struct program *p, u64 *seed, unsigned int max)
 {
 	unsigned int profile = rnd(seed) % GEN_PROFILES;
 	unsigned int nr = 8 << rnd(seed) % 8;
-	u64 r = rnd(seed);
 
 	p->nr = 0;
-	/* Four out of eight with values that collide in the hash table */
-	p->hash_mask = r & 4 ? ~0u : r & 2 ? 1 : 0;
 	if (profile == 2 || profile == 3)
 		nr *= 2;
 	if (nr > max)
@@ -187,7 +184,6 @@ bool program_from_bytes(struct program *p, const u8 *data, size_t size)
 	if (!size)
 		return false;
 	profile = *data & 7;
-	p->hash_mask = *data & 8 ? 0 : ~0u;
 	for (data++, size--; size >= sizeof(word); size -= sizeof(word)) {
 		struct op op;
 
@@ -205,7 +201,6 @@ bool program_run(const struct program *p)
 	unsigned int i;
 	bool ok;
 
-	shim_hash_mask = p->hash_mask;
 	world_init(&w);
 	for (i = 0; i < p->nr; i++) {
 		if (!op_do(&w, &p->op[i]))

@@ -4,6 +4,7 @@
  * line of the bus's description that random programs meet by chance only.
  */
 #include "world.h"
+#include "io_bus_doorbell.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
 
@@ -514,7 +515,7 @@ static void deassign_now(void)
 
 static void grow_now(void)
 {
-	call_now(MATCH, 4);
+	call_now(MATCH, KVM_IO_DOORBELL_SLOTS_MIN);
 }
 
 /* A doorbell goes at every step of a kick: what did not ring is noted. */
@@ -561,7 +562,7 @@ static bool table_under_reader(void)
 
 	for (i = 0; i < 40; i++) {
 		/* As many as the first table takes */
-		for (n = 0; n < 4; n++)
+		for (n = 0; n < KVM_IO_DOORBELL_SLOTS_MIN; n++)
 			TEST(!ioeventfd(0x1000, 4, MATCH, n, 1));
 		before = shim_nr_live;
 		hooked = i;
@@ -570,7 +571,7 @@ static bool table_under_reader(void)
 		if (shim_reader_hook)
 			break;
 		TEST(shim_nr_live > before);
-		for (n = 0; n < 5; n++)
+		for (n = 0; n <= KVM_IO_DOORBELL_SLOTS_MIN; n++)
 			TEST(!ioeventfd(0x1000, 4, MATCH | GONE, n, 1));
 	}
 	shim_reader_hook = NULL;
@@ -654,6 +655,34 @@ static bool srcu_left_alone(void)
 	return true;
 }
 
+/* The limit counts what is there, whatever was refused or failed before. */
+static bool doorbells_at_most(void)
+{
+	u32 val = 0;
+
+	TEST(!ioeventfd(0x1000, 4, 0, 0, 1));
+	TEST(w.kvm.nr_doorbells == 1);
+	TEST(ioeventfd(0x1000, 4, 0, 0, 2) == -EEXIST);
+	TEST(ioeventfd(0x1000, 4, GONE, 0, 2) == -ENOENT);
+	shim_fail_at = shim_nr_allocs + 2;
+	TEST(ioeventfd(0x2000, 4, 0, 0, 2) == -ENOMEM);
+	shim_fail_at = 0;
+	TEST(w.kvm.nr_doorbells == 1);
+
+	/* As if all others were there */
+	w.kvm.nr_doorbells = KVM_IO_BUS_MAX_DOORBELLS - 1;
+	TEST(!ioeventfd(0x2000, 4, 0, 0, 2));
+	TEST(ioeventfd(0x3000, 4, 0, 0, 3) == -ENOSPC);
+	TEST(ioeventfd(0x2000, 4, MATCH, 0, 3) == -ENOSPC);
+	TEST(bus_write(M_MMIO, 0x3000, 4, &val) == -EOPNOTSUPP);
+	TEST(!bus_write(M_MMIO, 0x2000, 4, &val) && seen("!2"));
+	TEST(!ioeventfd(0x1000, 4, GONE, 0, 1));
+	TEST(!ioeventfd(0x3000, 4, 0, 0, 3));
+	TEST(ioeventfd(0x1000, 4, 0, 0, 1) == -ENOSPC);
+	w.kvm.nr_doorbells = 2;
+	return true;
+}
+
 /* 5000 addresses in several orders: the index splits, empties, fills again. */
 static bool index_in_any_order(void)
 {
@@ -677,7 +706,7 @@ static bool index_in_any_order(void)
 			TEST(!ioeventfd(0x1000 + 8 * (u64)at, 4, GONE, 0,
 					at % 16));
 		TEST(bus_write(M_MMIO, 0x1000, 4, &val));
-		TEST(!w.kvm.buses[M_MMIO].registers.nr);
+		TEST(!w.kvm.buses[M_MMIO].registers.root);
 	}
 	/* Half of it goes, from the middle, and other addresses come */
 	for (i = 0; i < n; i++)
@@ -798,25 +827,93 @@ static bool index_alone(void)
 	int a, b;
 
 	TEST(!kvm_io_index_locate(&index, 7, &place));
-	TEST(!kvm_io_index_next(&index, &key, &place) && key == 5);
+	TEST(!kvm_io_index_next(&index, &key) && key == 5);
 	TEST(!kvm_io_index_insert(&index, 7, &a, &place));
 	TEST(kvm_io_index_locate(&index, 7, &place) == &a);
-	TEST(!kvm_io_index_locate(&index, 5, &place) && !place.pos);
-	TEST(!kvm_io_index_locate(&index, ~0ull, &place) && place.pos == 1);
-	TEST(!kvm_io_index_insert(&index, ~0ull, &b, &place) && index.nr == 2);
-	TEST(kvm_io_index_next(&index, &key, &place) == &a && key == 7);
+	TEST(!kvm_io_index_locate(&index, 5, &place) && !place.at[0].pos);
+	TEST(!kvm_io_index_locate(&index, ~0ull, &place) && place.at[0].pos == 1);
+	TEST(!kvm_io_index_insert(&index, ~0ull, &b, &place));
+	TEST(kvm_io_index_next(&index, &key) == &a && key == 7);
 	key = 8;
-	TEST(kvm_io_index_next(&index, &key, &place) == &b && key == ~0ull);
+	TEST(kvm_io_index_next(&index, &key) == &b && key == ~0ull);
 	TEST(kvm_io_index_locate(&index, 7, &place) == &a);
 	kvm_io_index_remove(&index, &place);
 	TEST(kvm_io_index_locate(&index, ~0ull, &place) == &b);
 	kvm_io_index_remove(&index, &place);
-	TEST(!index.nr && !kvm_io_index_locate(&index, ~0ull, &place));
+	TEST(!index.root && !kvm_io_index_locate(&index, ~0ull, &place));
 
 	/* Listing ends behind the last address of all. */
 	TEST(!ioeventfd(~0ull, 0, 0, 0, 1) && !ioeventfd(1, 0, PIO, 0, 2));
 	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 2) == 2);
 	TEST(info[0].key.addr == ~0ull && info[1].key.addr == 1);
+	return true;
+}
+
+/* What io_bus_index.h says of every node; how many levels there are. */
+static bool index_is_well(const struct kvm_io_index_node *node)
+{
+	const struct kvm_io_index_node *here, *next;
+	unsigned int i;
+
+	TEST(node->nr && node->nr <= KVM_IO_INDEX_FANOUT);
+	for (i = 0; i < KVM_IO_INDEX_KEYS; i++) {
+		if (i >= node->nr)
+			TEST(node->key[i] == KVM_IO_INDEX_PAD);
+		else if (i > 1)
+			TEST(node->key[i - 1] < node->key[i]);
+	}
+	for (i = 0; node->level && i < node->nr; i++) {
+		here = node->ptr[i];
+		TEST(here->level == node->level - 1);
+		TEST(!i || (here->level ? here->key[0] == node->key[i] :
+			    here->key[0] >= node->key[i]));
+		if (!index_is_well(here))
+			return false;
+		if (i + 1 == node->nr)
+			break;
+		next = node->ptr[i + 1];
+		TEST(here->key[here->nr - 1] < node->key[i + 1]);
+		TEST(next->level == here->level);
+		TEST(here->nr >= KVM_IO_INDEX_LEAST);
+	}
+	return true;
+}
+
+/*
+ * As many keys as there may be, in the orders that leave nodes full, half full
+ * and as empty as they may get.
+ */
+static bool index_keeps_its_bounds(void)
+{
+	static const u32 step[] = { 1, -1, 0x9e3779b1, 61 << 10 | 1 };
+	const u32 n = KVM_IO_BUS_MAX_DOORBELLS;
+	struct kvm_io_index_place place;
+	struct kvm_io_index index;
+	static const u32 gap[] = { 2, 64, 4096, KVM_IO_BUS_MAX_DOORBELLS };
+	unsigned int s, g, i;
+	u32 at;
+
+	for (s = 0; s < 4; s++) {
+		kvm_io_index_init(&index);
+		for (i = 0, at = 0; i < n; i++, at = (at + step[s]) % n) {
+			TEST(!kvm_io_index_locate(&index, at, &place));
+			TEST(!kvm_io_index_insert(&index, at, &index, &place));
+		}
+		TEST(index_is_well(index.root));
+		TEST(index.root->level < KVM_IO_INDEX_LEVELS - 1);
+		/* One key of two stays, one of 64, of 4,096, of all. */
+		for (g = 0; g < 4; g++) {
+			for (at = 0; at < n; at++) {
+				if (at % gap[g] &&
+				    kvm_io_index_locate(&index, at, &place))
+					kvm_io_index_remove(&index, &place);
+			}
+			TEST(index_is_well(index.root));
+		}
+		TEST(kvm_io_index_locate(&index, 0, &place));
+		kvm_io_index_remove(&index, &place);
+		TEST(!index.root);
+	}
 	return true;
 }
 
@@ -932,10 +1029,12 @@ static const struct {
 	{ "miss_of_what_goes", miss_of_what_goes },
 	{ "table_under_reader", table_under_reader },
 	{ "srcu_left_alone", srcu_left_alone },
+	{ "doorbells_at_most", doorbells_at_most },
 	{ "index_in_any_order", index_in_any_order },
 	{ "kicks_during_changes", kicks_during_changes },
 	{ "index_without_memory", index_without_memory },
 	{ "index_alone", index_alone },
+	{ "index_keeps_its_bounds", index_keeps_its_bounds },
 	{ "all_layouts", all_layouts },
 };
 

@@ -23,7 +23,6 @@ __thread unsigned long shim_nr_rmb;
 unsigned long shim_nr_allocs;
 unsigned long shim_fail_at;
 unsigned long shim_nr_live;
-unsigned int shim_hash_mask = ~0U;
 
 #ifndef SHIM_NO_EVENTFD
 struct eventfd_ctx *shim_fd[SHIM_NR_FDS];
@@ -95,7 +94,7 @@ static void might_sleep(void)
 {
 #ifndef SHIM_BENCH
 	SHIM_ASSERT(!shim_rcu.reader[shim_thread].depth || shim_suspended());
-	SHIM_ASSERT(!shim_nr_spin && !shim_irqs_off);
+	SHIM_ASSERT(!shim_nr_spin && (!shim_irqs_off || shim_suspended()));
 #endif
 }
 

@@ -23,13 +23,33 @@ static inline bool shim_suspended(void)
 	return shim_in_hook;
 }
 
-/* What x86 does of a store: within an RCU read-side critical section. */
+/*
+ * What x86 does of a store and of an OUT: within an RCU read-side critical section,
+ * with interrupts off.
+ */
 static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len, u64 val)
 {
-	struct kvm_io_register *reg = kvm_io_bus_search_mmio(vcpu, addr);
+	struct kvm_io_register *reg;
+	unsigned long flags;
+	bool rung;
 
-	return reg && (kvm_io_bus_ring_found(reg, addr, len, val) ||
+	local_irq_save(flags);
+	reg = kvm_io_bus_search_mmio(vcpu, addr);
+	rung = reg && (kvm_io_bus_ring_found(reg, addr, len, val) ||
 		       kvm_io_bus_miss_mmio(vcpu, addr, len, val));
+	local_irq_restore(flags);
+	return rung;
+}
+
+static inline bool ring_out(struct kvm_vcpu *vcpu, u64 port, int len, u64 val)
+{
+	unsigned long flags;
+	bool rung;
+
+	local_irq_save(flags);
+	rung = kvm_io_bus_ring_pio(vcpu, port, len, val);
+	local_irq_restore(flags);
+	return rung;
 }
 
 #endif /* SHIM_CTL_H */

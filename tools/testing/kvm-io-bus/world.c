@@ -362,7 +362,7 @@ static long real_write(struct world *w, const struct op *op)
 	if (op->kind == OP_RING) {
 		rcu_read_lock();
 		if (op->bus == KVM_PIO_BUS)
-			ret = kvm_io_bus_ring_pio(&w->vcpu, op->addr, op->len,
+			ret = ring_out(&w->vcpu, op->addr, op->len,
 						  op->data);
 		else
 			ret = ring_store(&w->vcpu, op->addr, op->len, op->data);

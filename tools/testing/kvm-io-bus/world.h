@@ -118,7 +118,6 @@ struct program {
 	unsigned int nr;
 	unsigned int max;
 	struct op *op;
-	unsigned int hash_mask;
 };
 
 void program_random(struct program *p, u64 *seed, unsigned int max);

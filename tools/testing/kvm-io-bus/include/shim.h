@@ -66,6 +66,7 @@ typedef unsigned int gfp_t;
 #define IS_ENABLED(option)	(option)
 #define CONFIG_KVM_DOORBELL_DEBUGFS 1
 #define CONFIG_64BIT		1
+#define CONFIG_PREEMPT_RT	0
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
@@ -314,6 +315,12 @@ static inline void spin_unlock(spinlock_t *lock)
 #endif
 }
 
+#define spin_lock_irqsave(lock, flags) \
+	do { spin_lock(lock); local_irq_save(flags); } while (0)
+#define spin_unlock_irqrestore(lock, flags) \
+	do { local_irq_restore(flags); spin_unlock(lock); } while (0)
+#define cond_resched()		do { } while (0)
+
 struct mutex {
 	pthread_mutex_t mutex;
 	int owner;
@@ -342,6 +349,7 @@ static inline bool shim_mutex_is_held(struct mutex *mutex)
 		 struct srcu_struct *: shim_srcu_is_held)(lock)
 #endif
 #define lockdep_assert_held(lock)	SHIM_ASSERT(lockdep_is_held(lock))
+#define lockdep_assert_irqs_disabled()	SHIM_ASSERT(shim_irqs_off)
 
 /* Memory */
 
@@ -380,20 +388,6 @@ static inline int ilog2(u64 n)
 static inline int order_base_2(u64 n)
 {
 	return n > 1 ? ilog2(n - 1) + 1 : 0;
-}
-
-/* Tests narrow it to make values collide */
-extern unsigned int shim_hash_mask;
-
-static inline u32 hash_64(u64 val, unsigned int bits)
-{
-	u32 hash = val * 0x61C8864680B583EBull >> (64 - bits);
-
-#ifdef SHIM_BENCH
-	return hash;
-#else
-	return hash & shim_hash_mask;
-#endif
 }
 
 #define get_unaligned(p) \

@@ -2,6 +2,6 @@
 # file: io_bus_doorbell.c
 # caught by: threads
 /^void kvm_io_doorbell_kill/,/^}/{
-/spin_lock(/d
-/spin_unlock(/d
+/spin_lock_irqsave(/d
+/spin_unlock_irqrestore(/d
 }

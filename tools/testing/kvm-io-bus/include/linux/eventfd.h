@@ -25,6 +25,8 @@ static inline void eventfd_signal(struct eventfd_ctx *ctx)
 	ctx->count++;
 	spin_unlock(&ctx->lock);
 #else
+	/* Under a doorbell's lock, which is not held with interrupts on */
+	SHIM_ASSERT(shim_irqs_off);
 	SHIM_ASSERT(__atomic_load_n(&ctx->refs, __ATOMIC_RELAXED) > 0);
 	__atomic_fetch_add(&ctx->count, 1, __ATOMIC_SEQ_CST);
 	if (shim_on_signal)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A block of the index, changed in place inside a write section of its seqcount
+ * A node of the index, changed in place inside a write section of its seqcount
  * (virt/kvm/io_bus_index.h), against a reader. Keys 2 and 4 stay; 3 comes
  * between them and goes again, which moves 4 up and down. The value of key k is
  * 10 k.
