@@ -56,4 +56,19 @@ void op_sample(struct op *op, int round, u64 ns, unsigned int count);
 __printf(2, 3) void op_fail(struct op *op, const char *format, ...);
 __printf(2, 3) void op_skip(struct op *op, const char *format, ...);
 
+/* What groups share (cases.c) */
+struct group *add_group(void (*run)(struct group *), int a, int b, int c);
+__printf(3, 4) void add_op(struct group *group, const char *text,
+			   const char *name, ...);
+int new_eventfd(int flags);
+/* What an eventfd has counted since the last call. */
+u64 take(int fd);
+void check_count(struct op *op, const char *what, u64 count, u64 expected);
+/* Have the guest ring, with no exit before it is through. */
+bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
+		 unsigned int count, u64 *ns);
+
+/* Groups for the bounds of a kick's cost (bounds.c) */
+void add_bounds(void);
+
 #endif /* BENCH_H */

@@ -31,7 +31,7 @@
 #define MAX_IRQFDS	4096
 #define ZONE_KICKS	100
 
-static int new_eventfd(int flags)
+int new_eventfd(int flags)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | flags);
 
@@ -41,7 +41,7 @@ static int new_eventfd(int flags)
 }
 
 /* What an eventfd has counted since the last call. */
-static u64 take(int fd)
+u64 take(int fd)
 {
 	u64 count;
 
@@ -68,8 +68,7 @@ static bool wait_for(int fd)
 	return poll(&pollfd, 1, PATIENCE_MS) == 1 && take(fd);
 }
 
-static void check_count(struct op *op, const char *what, u64 count,
-			u64 expected)
+void check_count(struct op *op, const char *what, u64 count, u64 expected)
 {
 	if (count != expected)
 		op_fail(op, "%s counted %llu rings instead of %llu", what,
@@ -77,8 +76,8 @@ static void check_count(struct op *op, const char *what, u64 count,
 }
 
 /* Have the guest ring, with no exit before it is through. */
-static bool guest_rings(struct op *op, struct vm *vm,
-			const struct kick *kick, unsigned int count, u64 *ns)
+bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
+		 unsigned int count, u64 *ns)
 {
 	u64 start;
 	bool done;
@@ -1018,8 +1017,7 @@ static void run_zone(struct group *group)
 
 static struct group *first, **tail = &first;
 
-static struct group *add_group(void (*run)(struct group *), int a, int b,
-			       int c)
+struct group *add_group(void (*run)(struct group *), int a, int b, int c)
 {
 	struct group *group = calloc(1, sizeof(*group));
 
@@ -1034,8 +1032,7 @@ static struct group *add_group(void (*run)(struct group *), int a, int b,
 	return group;
 }
 
-static __printf(3, 4) void add_op(struct group *group, const char *text,
-				  const char *name, ...)
+void add_op(struct group *group, const char *text, const char *name, ...)
 {
 	struct op *op = &group->op[group->ops++];
 	va_list args;
@@ -1213,6 +1210,7 @@ struct group *all_groups(void)
 		add_irqfds();
 		add_churns();
 		add_zones();
+		add_bounds();
 	}
 	return first;
 }

@@ -210,6 +210,7 @@ static void print_help(void)
 	       "  -l, --list          list the operations, and measure none\n"
 	       "  -o, --only PATTERN  only the operations that match the shell pattern, such as\n"
 	       "                      'kick/*'; give it more than once for more of them\n"
+	       "  -n, --not PATTERN   not those; given once\n"
 	       "  -r, --repeat N      take N samples of each operation (1 to %d; %d)\n"
 	       "  -k, --kicks N       ring N times for each sample (1 to %d; %d)\n"
 	       "  -m, --module FILE   load the doorbell module from this file first\n"
@@ -248,8 +249,9 @@ static unsigned int parse_number(const char *option, const char *text,
 	return value;
 }
 
-/* Want what a pattern matches, or everything without patterns. */
-static void select_ops(struct group *groups, char **patterns, int count)
+/* Want what a pattern matches, or everything without patterns; less @not. */
+static void select_ops(struct group *groups, char **patterns, int count,
+		       const char *not)
 {
 	struct group *group;
 	bool matched;
@@ -261,7 +263,7 @@ static void select_ops(struct group *groups, char **patterns, int count)
 			for (i = 0; i < group->ops; i++) {
 				const char *name = group->op[i].name;
 
-				if (!name[0] ||
+				if (!name[0] || !fnmatch(not, name, 0) ||
 				    (count && fnmatch(patterns[p], name, 0)))
 					continue;
 				group->op[i].wanted = true;
@@ -345,6 +347,7 @@ int main(int argc, char **argv)
 		{ "json", required_argument, NULL, 'j' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "only", required_argument, NULL, 'o' },
+		{ "not", required_argument, NULL, 'n' },
 		{ "repeat", required_argument, NULL, 'r' },
 		{ "kicks", required_argument, NULL, 'k' },
 		{ "module", required_argument, NULL, 'm' },
@@ -354,12 +357,12 @@ int main(int argc, char **argv)
 	};
 	struct group *groups = all_groups(), *group;
 	char *patterns[MAX_PATTERNS];
-	const char *json = NULL, *module = NULL;
+	const char *json = NULL, *module = NULL, *not = "";
 	bool only_list = false, wait = false;
 	int failed = 0, count = 0, opt, i;
 	FILE *out = stdout;
 
-	while ((opt = getopt_long(argc, argv, ":j:lo:r:k:m:sh", longopts,
+	while ((opt = getopt_long(argc, argv, ":j:ln:o:r:k:m:sh", longopts,
 				  NULL)) != -1) {
 		switch (opt) {
 		case 'j':
@@ -367,6 +370,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			only_list = true;
+			break;
+		case 'n':
+			not = optarg;
 			break;
 		case 'o':
 			if (count == MAX_PATTERNS)
@@ -397,7 +403,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		bad_usage("no such argument: %s", argv[optind]);
-	select_ops(groups, patterns, count);
+	select_ops(groups, patterns, count, not);
 
 	if (only_list) {
 		list(groups);
