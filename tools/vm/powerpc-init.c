@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define MAX_WORDS 256
+#define MAX_COPIES 4
 
 static void die(const char *what)
 {
@@ -52,36 +53,50 @@ static char **read_command(void)
 	return words;
 }
 
+static int status_of(int status)
+{
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	printf("@VM-SIGNAL %d\n", WTERMSIG(status));
+	return 128 + WTERMSIG(status);
+}
+
+/* COPIES of the command at once; 0 if all of them return 0 */
 static int run(char **words)
 {
-	int status;
-	pid_t pid;
+	const char *text = getenv("COPIES");
+	int i, n = text ? atoi(text) : 1, left = n, status, ret = 0;
+	pid_t pids[MAX_COPIES], pid;
 
+	if (n < 1 || n > MAX_COPIES)
+		die("COPIES");
 	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		die("fork");
-	if (!pid) {
-		execv(words[0], words);
-		fprintf(stderr, "%s: %s\n", words[0], strerror(errno));
-		_exit(127);
+	for (i = 0; i < n; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			die("fork");
+		if (!pids[i]) {
+			execv(words[0], words);
+			fprintf(stderr, "%s: %s\n", words[0], strerror(errno));
+			_exit(127);
+		}
 	}
 
 	/* Orphans are ours as well */
-	for (;;) {
-		pid_t got = wait(&status);
-
-		if (got == pid)
-			break;
-		if (got < 0 && errno != EINTR)
+	while (left) {
+		pid = wait(&status);
+		if (pid < 0 && errno != EINTR)
 			die("wait");
+		for (i = 0; i < n; i++) {
+			if (pid != pids[i])
+				continue;
+			left--;
+			status = status_of(status);
+			if (status)
+				ret = status;
+		}
 	}
-
-	if (WIFSIGNALED(status)) {
-		printf("@VM-SIGNAL %d\n", WTERMSIG(status));
-		return 128 + WTERMSIG(status);
-	}
-	return WEXITSTATUS(status);
+	return ret;
 }
 
 /* The kernel's warnings and what it found wrong with itself */
@@ -106,6 +121,23 @@ static void tell_kernel(void)
 		if (log[n - 1] != '\n')
 			printf("\n");
 	}
+}
+
+/*
+ * HV KVM on POWER8 runs vCPUs on the other threads of a core, and Linux has to be
+ * off them. SMT=off on the kernel's command line becomes our environment.
+ */
+static void smt_off(void)
+{
+	const char *smt = getenv("SMT");
+	int fd;
+
+	if (!smt)
+		return;
+	fd = open("/sys/devices/system/cpu/smt/control", O_WRONLY);
+	if (fd < 0 || write(fd, smt, strlen(smt)) < 0)
+		die("smt/control");
+	close(fd);
 }
 
 int main(void)
@@ -136,6 +168,7 @@ int main(void)
 		tcsetattr(1, TCSANOW, &tio);
 	}
 
+	smt_off();
 	words = read_command();
 	printf("\n@VM-BEGIN\n");
 	status = run(words);

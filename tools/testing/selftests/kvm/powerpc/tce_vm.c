@@ -121,6 +121,7 @@ static unsigned int processor(void)
 static void add_vcpu(struct vm *vm, int id)
 {
 	struct kvm_enable_cap papr = { .cap = KVM_CAP_PPC_PAPR };
+	const char *first = getenv("FIRST_VCPU");
 	struct vcpu *vcpu = &vm->vcpu[id];
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
@@ -128,7 +129,9 @@ static void add_vcpu(struct vm *vm, int id)
 
 	vcpu->vm = vm;
 	vcpu->id = id;
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, id);
+	/* On POWER7 and 8 the number says which thread of a core it will have */
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU,
+			 id + (first ? atoi(first) : 0));
 	if (vcpu->fd < 0)
 		die("KVM_CREATE_VCPU: %s", strerror(errno));
 	size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
