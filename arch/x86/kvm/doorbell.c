@@ -48,6 +48,10 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_count);
  * @vcpu: the vCPU, not in system management mode
  * @gpa: the guest physical address
  *
+ * If there is none, that is noted for kvm_doorbell_is_mmio() and the emulator. A
+ * change of the memslots that came after the look at them is still in progress
+ * here, since it waits for kvm->srcu, and then nothing is noted.
+ *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
  * Return: true if so.
  */
@@ -56,6 +60,8 @@ bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	bool none = !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
 
+	if (none)
+		vcpu_cache_mmio_info(vcpu, 0, gpa_to_gfn(gpa), 0);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	return none;
 }

@@ -4,6 +4,7 @@
 
 #include "doorbell.h"
 #include "doorbell_insn.h"
+#include "mmu.h"
 #include "svm/svm.h"
 
 bool svm_doorbell_read(struct kvm_vcpu *vcpu, unsigned int mode);
@@ -15,14 +16,42 @@ int svm_doorbell_store(struct kvm_vcpu *vcpu);
 				 PFERR_GUEST_FINAL_MASK)
 #define SVM_DOORBELL_FAULT_ANY	(PFERR_PRESENT_MASK | PFERR_USER_MASK)
 
+/*
+ * The same where no entry of the page tables can say that an address is MMIO:
+ * with 52 physical address bits there is no reserved one, and kvm.mmio_caching=0
+ * asks for it. A page of memory faults alike when the guest first writes to it, so
+ * the memslots alone tell what it is. Private memory is neither: its faults are
+ * for userspace.
+ *
+ * Memory faults once, MMIO each time. So that memory does not pay for a search,
+ * the first fault of a page is left to the ordinary way, which is right for all
+ * of them. The pages that faulted last are kept by their lowest bits.
+ */
+static __always_inline bool svm_doorbell_not_present(struct vcpu_svm *svm)
+{
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+	gfn_t gfn = gpa_to_gfn(control->exit_info_2);
+	gfn_t *last = &svm->doorbell_pages[gfn % SVM_DOORBELL_PAGES];
+
+	if ((control->exit_info_1 & ~PFERR_USER_MASK) !=
+	    (PFERR_WRITE_MASK | PFERR_GUEST_FINAL_MASK))
+		return false;
+	if (*last == gfn)
+		return !kvm_arch_has_private_mem(svm->vcpu.kvm);
+	*last = gfn;
+	return false;
+}
+
 /* The local APIC comes before the bus. */
-static __always_inline bool svm_doorbell_is_store(const struct vcpu_svm *svm)
+static __always_inline bool svm_doorbell_is_store(struct vcpu_svm *svm)
 {
 	const struct vmcb_control_area *control = &svm->vmcb->control;
 
-	return (control->exit_info_1 & ~SVM_DOORBELL_FAULT_ANY) ==
-	       SVM_DOORBELL_FAULT &&
-	       (control->exit_info_2 ^ svm->vcpu.arch.apic_base) >> PAGE_SHIFT;
+	if ((control->exit_info_1 & ~SVM_DOORBELL_FAULT_ANY) !=
+	    SVM_DOORBELL_FAULT &&
+	    (likely(enable_mmio_caching) || !svm_doorbell_not_present(svm)))
+		return false;
+	return (control->exit_info_2 ^ svm->vcpu.arch.apic_base) >> PAGE_SHIFT;
 }
 
 static __always_inline bool svm_doorbell_is_out(const struct vcpu_svm *svm)
@@ -144,7 +173,7 @@ static __always_inline bool svm_doorbell_ring(struct kvm_vcpu *vcpu)
  */
 static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 {
-	const struct vcpu_svm *svm = to_svm(vcpu);
+	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_control_area *control = &svm->vmcb->control;
 	unsigned int port, len;
 	bool rung;
@@ -163,8 +192,8 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
 		kvm_doorbell_rcu_exit();
 		return rung;
 	case SVM_EXIT_NPF:
-		if (!kvm_doorbell_irqoff() || !READ_ONCE(kvm_doorbell_mmio) ||
-		    !svm_doorbell_is_store(svm))
+		if (!svm_doorbell_is_store(svm) || !kvm_doorbell_irqoff() ||
+		    !READ_ONCE(kvm_doorbell_mmio))
 			return false;
 		kvm_doorbell_rcu_enter();
 		rung = svm_doorbell_ring(vcpu);
@@ -190,11 +219,12 @@ static __always_inline bool svm_doorbell_fastpath(struct kvm_vcpu *vcpu)
  */
 static __always_inline int svm_doorbell_fault(struct kvm_vcpu *vcpu)
 {
-	if (!svm_doorbell_is_store(to_svm(vcpu)))
-		return -EAGAIN;
+	struct vcpu_svm *svm = to_svm(vcpu);
+
 	/* Decoded in the fastpath? Or is there none? */
-	if (!to_svm(vcpu)->next_rip &&
-	    (kvm_doorbell_irqoff() || !READ_ONCE(kvm_doorbell_mmio)))
+	if (likely(!svm->next_rip) &&
+	    (kvm_doorbell_irqoff() || !READ_ONCE(kvm_doorbell_mmio) ||
+	     !svm_doorbell_is_store(svm)))
 		return -EAGAIN;
 	return svm_doorbell_store(vcpu);
 }
