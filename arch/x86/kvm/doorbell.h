@@ -73,6 +73,29 @@ static __always_inline void kvm_doorbell_rcu_exit(void)
 	rcu_lock_release(&rcu_lock_map);
 }
 
+/**
+ * kvm_doorbell_pmc_changed - find out whether a counter counts instructions
+ * @pmc: the counter, which is about to be reprogrammed
+ *
+ * So that a kick need not look at each counter. What a counter counts changes by
+ * MSRs only, and each change requests KVM_REQ_PMU, so this comes before the guest
+ * goes on. The filter of events, which userspace changes at any time, and the
+ * privilege level are not looked at here, but when a kick is counted.
+ *
+ * Context: the thread of the vCPU.
+ */
+static __always_inline void kvm_doorbell_pmc_changed(struct kvm_pmc *pmc)
+{
+	const u64 differ = pmc->eventsel ^ kvm_pmu_eventsel.INSTRUCTIONS_RETIRED;
+	struct kvm_pmu *pmu = pmc_to_pmu(pmc);
+
+	if (!(differ & AMD64_RAW_EVENT_MASK_NB) &&
+	    pmc_is_globally_enabled(pmc) && pmc_speculative_in_use(pmc))
+		pmu->counting_instructions |= BIT_ULL(pmc->idx);
+	else
+		pmu->counting_instructions &= ~BIT_ULL(pmc->idx);
+}
+
 void kvm_doorbell_count(struct kvm_vcpu *vcpu);
 
 /* Step over an instruction that kvm_doorbell_may_step() let pass. */
@@ -80,9 +103,7 @@ static __always_inline void kvm_doorbell_step(struct kvm_vcpu *vcpu,
 					      unsigned long next_ip)
 {
 	kvm_rip_write(vcpu, next_ip);
-	/* Has the guest told a virtual counter to count? */
-	if (unlikely(!bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
-				   X86_PMC_IDX_MAX)))
+	if (unlikely(vcpu_to_pmu(vcpu)->counting_instructions))
 		kvm_doorbell_count(vcpu);
 }
 
