@@ -154,10 +154,12 @@ def build_initrd(args):
     if args.libmodules:
         paths += [p for p in resolve(args.libmodules, args.modules + kvm)
                   if os.path.basename(p).split('.ko')[0] not in kvm]
-    paths += args.kvm_module
+    paths += args.module + args.kvm_module
     extra = {}
     for p in args.param:
         mod, _, setting = p.partition('.')
+        if '=' in mod:
+            mod, setting = 'kvm', p
         extra.setdefault(mod.replace('-', '_'), []).append(setting)
     lines = []
     for path in paths:
@@ -337,6 +339,7 @@ def main():
     p.add_argument('--libmodules')
     p.add_argument('--moddir')
     p.add_argument('--modules', action='append', default=[])
+    p.add_argument('--module', action='append', default=[])
     p.add_argument('--kvm-module', action='append', default=[])
     p.add_argument('--param', action='append', default=[])
     p.add_argument('--env', action='append', default=[])

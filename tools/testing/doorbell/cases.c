@@ -30,6 +30,7 @@
 #define SLOTS		10000
 #define MAX_IRQFDS	4096
 #define ZONE_KICKS	100
+#define TOUCH_PAGES	256
 
 int new_eventfd(int flags)
 {
@@ -229,8 +230,17 @@ static void run_exits(struct op *op, const struct kick *kick, bool relay)
 	vm_destroy(&vm);
 }
 
+/* What the guest has told its PMU */
+enum pmu { NO_PMU, PMU_IDLE, PMU_CYCLES, PMU_COUNTING };
+
+/* AMD's first counter; both events, at all privilege levels */
+#define MSR_EVENT	0xc0010000
+#define MSR_COUNTER	0xc0010004
+#define EVENT_CYCLES	0x430076
+#define EVENT_INSNS	0x4300c0
+
 static void run_rings(struct op *op, const struct kick *kick,
-		      enum match match, enum consumer consumer)
+		      enum match match, enum consumer consumer, enum pmu pmu)
 {
 	int fd = new_eventfd(consumer == READER ? 0 : EFD_NONBLOCK);
 	unsigned int count = options.kicks;
@@ -239,8 +249,14 @@ static void run_rings(struct op *op, const struct kick *kick,
 	struct vm vm;
 	int round;
 
-	vm_create(&vm);
+	if (pmu)
+		vm_create_with_pmu(&vm);
+	else
+		vm_create(&vm);
 	vm_create_vcpu(&vm);
+	if (pmu > PMU_IDLE)
+		vm_set_msr(&vm, MSR_EVENT, pmu == PMU_COUNTING ?
+					   EVENT_INSNS : EVENT_CYCLES);
 	vm_doorbell(&vm, kick, match, fd, true);
 	if (consumer == MODULE && ioctl(options.device, DOORBELL_BIND, fd))
 		die_errno("cannot bind an eventfd to the module");
@@ -269,9 +285,16 @@ static void run_rings(struct op *op, const struct kick *kick,
 			ns = now() - start;
 			break;
 		default:
+			if (pmu)
+				vm_set_msr(&vm, MSR_COUNTER, 0);
 			if (!guest_rings(op, &vm, kick, count, &ns))
 				break;
 			check_count(op, "the eventfd", take(fd), count);
+			/* KVM steps over the last OUT as well: the port's quirk */
+			if (pmu)
+				check_count(op, "the guest's PMU",
+					    vm_get_msr(&vm, MSR_COUNTER),
+					    pmu == PMU_COUNTING ? count + 1 : 0);
 		}
 		if (op->failure[0])
 			break;
@@ -306,7 +329,70 @@ static void run_kick(struct group *group)
 	else if (consumer == USERSPACE || consumer == RELAY)
 		run_exits(op, &kick, consumer == RELAY);
 	else
-		run_rings(op, &kick, group->arg[1], consumer);
+		run_rings(op, &kick, group->arg[1], consumer, NO_PMU);
+}
+
+/* arg: whether PIO, enum pmu */
+static void run_pmu(struct group *group)
+{
+	struct kick kick = {
+		.pio = group->arg[0],
+		.size = group->arg[0] ? 2 : 4,
+		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
+		.data = 1,
+	};
+
+	if (!kvm_capability(KVM_CAP_PMU_CAPABILITY))
+		op_skip(&group->op[0], "this KVM has no virtual PMU");
+	else
+		run_rings(&group->op[0], &kick, WILDCARD, NOBODY, group->arg[1]);
+}
+
+/* The guest's first store to each page of its memory, among some doorbells */
+static void run_fault(struct group *group)
+{
+	struct op *op = &group->op[0];
+	struct kick kick = { .size = 4, .addr = MMIO_BASE };
+	int fd = new_eventfd(EFD_NONBLOCK), round;
+	size_t size = TOUCH_PAGES * 4096;
+	unsigned int count;
+	struct vm vm;
+	void *memory;
+	u64 start, ns;
+
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		die_errno("cannot map %zu bytes", size);
+	/* One fault for each page */
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	memset(memory, 1, size);
+
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	for (; kick.addr < MMIO_BASE + 200 * 8; kick.addr += 8)
+		vm_doorbell(&vm, &kick, WILDCARD, fd, true);
+	for (round = -1; round < options.repeat; round++) {
+		/* Enough of them that the host's interrupts are spread evenly */
+		for (count = 0, ns = 0; count < 8 * options.kicks;
+		     count += TOUCH_PAGES) {
+			vm_fresh_memory(&vm, memory, size);
+			vm_prepare_touch(&vm, TOUCH_PAGES);
+			start = now();
+			if (!vm_run(&vm)) {
+				op_fail(op, "instead of the end came %s",
+					vm_exit_text(&vm));
+				goto out;
+			}
+			ns += now() - start;
+		}
+		op_sample(op, round, ns, count);
+	}
+out:
+	check_count(op, "the doorbells", take(fd), 0);
+	vm_destroy(&vm);
+	munmap(memory, size);
+	close(fd);
 }
 
 /* arg: enum handled */
@@ -341,7 +427,7 @@ static void run_size(struct group *group)
 		.data = 0x0123456789abcdefULL >> (64 - 8 * group->arg[0]),
 	};
 
-	run_rings(&group->op[0], &kick, DATAMATCH, NOBODY);
+	run_rings(&group->op[0], &kick, DATAMATCH, NOBODY, NO_PMU);
 }
 
 /* arg: whether PIO, number of doorbells; the last one registered is hit */
@@ -1054,6 +1140,14 @@ static void add_kicks(void)
 		{ "reader", "a doorbell to a thread in read()", READER },
 		{ "poll", "a doorbell to a thread in poll()", POLLER },
 	};
+	static const struct {
+		const char *name, *text;
+		enum pmu pmu;
+	} pmus[] = {
+		{ "idle", "a kick, the guest's counters off", PMU_IDLE },
+		{ "cycles", "a kick, a counter counts cycles", PMU_CYCLES },
+		{ "counting", "a kick, a counter counts instructions", PMU_COUNTING },
+	};
 	static const char * const matches[] = {
 		[WILDCARD] = "wildcard",
 		[DATAMATCH] = "datamatch",
@@ -1083,6 +1177,14 @@ static void add_kicks(void)
 				       consumers[i].text, "%s/%s/%s",
 				       consumers[i].name, buses[pio],
 				       matches[match]);
+	for (pio = 1; pio >= 0; pio--)
+		for (i = 0; i < ARRAY_SIZE(pmus); i++)
+			add_op(add_group(run_pmu, pio, pmus[i].pmu, 0),
+			       pmus[i].text, "pmu/%s/%s", buses[pio],
+			       pmus[i].name);
+	add_op(add_group(run_fault, 0, 0, 0),
+	       "the first store to a page of memory, among 200 doorbells",
+	       "fault/memory");
 	for (pio = 1; pio >= 0; pio--)
 		add_op(add_group(run_late, pio, 0, 0),
 		       "a doorbell that came after a write to its address",

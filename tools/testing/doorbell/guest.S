@@ -59,6 +59,13 @@
 	jnz	1b
 	jmp	done
 
+	entry	guest_touch
+	addl	$4096, %ebx
+	movl	%eax, (%ebx)
+	decl	%ecx
+	jnz	guest_touch
+	jmp	done
+
 	entry	guest_idle
 	cli
 	cmpl	$0, GUEST_DATA

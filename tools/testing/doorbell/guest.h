@@ -31,6 +31,8 @@ extern const char guest_pio1[], guest_pio2[], guest_pio4[];
 extern const char guest_mmio1[], guest_mmio2[], guest_mmio4[];
 /* The 8 bytes at GUEST_DATA are the data, ecx the count, ebx the address. */
 extern const char guest_mmio8[];
+/* ecx is the count of pages to write to, ebx the address of the one before them. */
+extern const char guest_touch[];
 /*
  * Halts over and over, until the word at GUEST_DATA is not 0.  Each interrupt
  * writes the 2 bytes of ax to the port in dx.

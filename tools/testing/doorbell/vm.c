@@ -89,8 +89,12 @@ static void put_code(struct vm *vm)
 	put_descriptor(vm, GUEST_DATA_SELECTOR, 0x00cf93000000ffffULL);
 }
 
-void vm_create(struct vm *vm)
+static void create(struct vm *vm, bool pmu)
 {
+	struct kvm_enable_cap no_pmu = {
+		.cap = KVM_CAP_PMU_CAPABILITY,
+		.args[0] = KVM_PMU_CAP_DISABLE,
+	};
 	struct kvm_userspace_memory_region region = {
 		.memory_size = GUEST_MEMORY,
 	};
@@ -100,6 +104,9 @@ void vm_create(struct vm *vm)
 	vm->fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm->fd < 0)
 		die_errno("cannot create a VM");
+	if (!pmu && kvm_capability(KVM_CAP_PMU_CAPABILITY) &&
+	    ioctl(vm->fd, KVM_ENABLE_CAP, &no_pmu))
+		die_errno("cannot take a VM's PMU away");
 
 	/* Older VMX wants three pages for itself; elsewhere it is refused. */
 	ioctl(vm->fd, KVM_SET_TSS_ADDR, 0xfffbd000UL);
@@ -113,6 +120,16 @@ void vm_create(struct vm *vm)
 	region.userspace_addr = (uintptr_t)vm->memory;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		die_errno("cannot give the guest its memory");
+}
+
+void vm_create(struct vm *vm)
+{
+	create(vm, false);
+}
+
+void vm_create_with_pmu(struct vm *vm)
+{
+	create(vm, true);
 }
 
 void vm_create_irqchip(struct vm *vm)
@@ -292,6 +309,43 @@ void vm_zone(struct vm *vm, u64 addr, u32 size)
 		die_errno("cannot register a coalesced zone");
 }
 
+struct one_msr {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry;
+};
+
+void vm_set_msr(struct vm *vm, u32 index, u64 value)
+{
+	struct one_msr msr = { .head.nmsrs = 1, .entry = { index, 0, value } };
+
+	if (ioctl(vm->vcpu, KVM_SET_MSRS, &msr) != 1)
+		die("cannot set MSR %#x", index);
+}
+
+u64 vm_get_msr(struct vm *vm, u32 index)
+{
+	struct one_msr msr = { .head.nmsrs = 1, .entry = { index, 0, 0 } };
+
+	if (ioctl(vm->vcpu, KVM_GET_MSRS, &msr) != 1)
+		die("cannot get MSR %#x", index);
+	return msr.entry.data;
+}
+
+void vm_fresh_memory(struct vm *vm, void *memory, size_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 1,
+		.guest_phys_addr = TOUCH_BASE,
+		.userspace_addr = (uintptr_t)memory,
+	};
+
+	/* There is none to be deleted the first time. */
+	ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+	region.memory_size = size;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+		die_errno("cannot give the guest more memory");
+}
+
 static void start_at(struct vm *vm, const char *label, struct kvm_regs *regs)
 {
 	regs->rip = GUEST_CODE + (label - guest_begin);
@@ -327,6 +381,13 @@ void vm_prepare_kicks(struct vm *vm, const struct kick *kick,
 		memcpy(vm->memory + GUEST_DATA, &kick->data, 8);
 	}
 	start_at(vm, label, &regs);
+}
+
+void vm_prepare_touch(struct vm *vm, unsigned int count)
+{
+	struct kvm_regs regs = { .rbx = TOUCH_BASE - 4096, .rcx = count };
+
+	start_at(vm, guest_touch, &regs);
 }
 
 void vm_prepare_exits(struct vm *vm, enum handled what, unsigned int count)

@@ -27,6 +27,7 @@ typedef __u64 u64;
 /* Nothing else of the guest's is anywhere near. */
 #define MMIO_BASE	0x10000000ULL
 #define PIO_BASE	0x1000ULL
+#define TOUCH_BASE	0x20000000ULL
 
 struct vm {
 	int fd;
@@ -56,7 +57,9 @@ __noreturn __printf(1, 2) void die_errno(const char *format, ...);
 void kvm_open(void);
 int kvm_capability(int capability);
 
+/* Without a PMU; the other one has one, if this KVM gives its guests any. */
 void vm_create(struct vm *vm);
+void vm_create_with_pmu(struct vm *vm);
 void vm_create_irqchip(struct vm *vm);
 void vm_create_vcpu(struct vm *vm);
 /* The vCPU alone, without the state a guest needs; returns its descriptor. */
@@ -73,10 +76,16 @@ void vm_doorbell(struct vm *vm, const struct kick *kick, enum match match,
 		 int eventfd, bool assign);
 void vm_irqfd(struct vm *vm, int gsi, int eventfd, bool assign);
 void vm_zone(struct vm *vm, u64 addr, u32 size);
+void vm_set_msr(struct vm *vm, u32 index, u64 value);
+u64 vm_get_msr(struct vm *vm, u32 index);
+/* Memory at TOUCH_BASE, which no guest has touched since this call. */
+void vm_fresh_memory(struct vm *vm, void *memory, size_t size);
 
 /* Make the vCPU's next run do the kick count times. */
 void vm_prepare_kicks(struct vm *vm, const struct kick *kick,
 		      unsigned int count);
+/* A store to each of count pages at TOUCH_BASE */
+void vm_prepare_touch(struct vm *vm, unsigned int count);
 /* What leaves the guest without a write */
 enum handled { EXIT_CPUID, EXIT_MSR };
 void vm_prepare_exits(struct vm *vm, enum handled what, unsigned int count);

@@ -1029,6 +1029,201 @@ TEST(instruction_replaced)
 	}
 }
 
+/*
+ * A virtual PMU: a kick is an instruction like all others. AMD's MSRs; the PMU of
+ * the host is one whose counters stand still (tools/testing/doorbell/module/pmu.c),
+ * so that a guest's counter has what KVM counts and no more.
+ */
+
+#define EVENT(n)	(0xc0010000 + (n))
+#define COUNTER(n)	(0xc0010004 + (n))
+#define GLOBAL_STATUS	0xc0000300
+#define GLOBAL_CTL	0xc0000301
+
+#define INSNS		0xc0ull
+#define CYCLES		0x76ull
+#define USER		BIT_ULL(16)
+#define KERNEL		BIT_ULL(17)
+#define ON		BIT_ULL(22)
+#define BOTH		(USER | KERNEL | ON)
+
+#define NEEDS_STILL_PMU() do { \
+	if (access("/sys/bus/event_source/devices/still", F_OK)) \
+		SKIP(return, "the PMU is none whose counters stand still"); \
+} while (0)
+
+static void set_msr(struct room *room, uint32_t index, uint64_t value)
+{
+	vcpu_set_msr(room->vcpu, index, value);
+}
+
+/* With the second version of AMD's PMU, which has GLOBAL_CTL */
+static void second_pmu(struct room *r)
+{
+	const struct kvm_cpuid2 *old = kvm_get_supported_cpuid();
+	struct kvm_cpuid2 *cpuid = allocate_kvm_cpuid2(old->nent + 1);
+	unsigned int i;
+
+	cpuid->nent = 0;
+	for (i = 0; i < old->nent; i++)
+		if (old->entries[i].function != 0x80000022)
+			cpuid->entries[cpuid->nent++] = old->entries[i];
+	cpuid->entries[cpuid->nent++] = (struct kvm_cpuid_entry2) {
+		.function = 0x80000022, .eax = 1, .ebx = 6,
+	};
+	vcpu_init_cpuid(r->vcpu, cpuid);
+	free(cpuid);
+}
+
+static void filter_event(struct room *r, uint64_t event)
+{
+	struct kvm_pmu_event_filter *f = calloc(1, sizeof(*f) + sizeof(event));
+
+	f->action = KVM_PMU_EVENT_DENY;
+	f->nevents = 1;
+	f->events[0] = event;
+	vm_ioctl(r->vm, KVM_SET_PMU_EVENT_FILTER, f);
+	free(f);
+}
+
+/* What a counter counts in one more run of the guest */
+static uint64_t pmu_count(struct __test_metadata *_metadata, struct room *r,
+			  unsigned int n)
+{
+	uint64_t value;
+
+	set_msr(r, COUNTER(n), 0);
+	to_sync(r);
+	value = vcpu_get_msr(r->vcpu, COUNTER(n));
+	/* The OUT by which the guest told of the end may be in it. */
+	return value == KICKS + 1 ? KICKS : value;
+}
+
+TEST(pmu_counts_what_it_is_told_to)
+{
+	static const struct {
+		const char *name;
+		uint64_t event;
+		unsigned int n;
+		bool counts;
+	} cases[] = {
+		{ "instructions", INSNS | BOTH, 0, true },
+		{ "the last counter", INSNS | BOTH, 3, true },
+		{ "in the kernel", INSNS | KERNEL | ON, 1, true },
+		{ "in userspace", INSNS | USER | ON, 0, false },
+		{ "at no level", INSNS | ON, 0, false },
+		{ "off", INSNS | USER | KERNEL, 0, false },
+		{ "cycles", CYCLES | BOTH, 0, false },
+		{ "another unit", 0x100 | INSNS | BOTH, 0, false },
+		{ "instructions again", INSNS | BOTH, 0, true },
+	};
+	struct room r;
+	unsigned int i;
+
+	NEEDS_STILL_PMU();
+	EACH_WAY(w, bus) {
+		enter(&r, many_guest, bus);
+		for (i = 0; i < ARRAY_SIZE(cases); i++) {
+			set_msr(&r, EVENT(cases[i].n), cases[i].event);
+			EXPECT_EQ(cases[i].counts ? KICKS : 0,
+				  pmu_count(_metadata, &r, cases[i].n))
+				TH_LOG("%s, %s", ways[w].name, cases[i].name);
+			set_msr(&r, EVENT(cases[i].n), 0);
+		}
+		/* One beside it that counts something else */
+		set_msr(&r, EVENT(2), CYCLES | BOTH);
+		set_msr(&r, EVENT(1), INSNS | BOTH);
+		EXPECT_EQ(KICKS, pmu_count(_metadata, &r, 1))
+			TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(0, vcpu_get_msr(r.vcpu, COUNTER(2)));
+		/* A filter comes and goes while the counter stays as it is. */
+		filter_event(&r, INSNS);
+		EXPECT_EQ(0, pmu_count(_metadata, &r, 1)) TH_LOG("%s", ways[w].name);
+		filter_event(&r, CYCLES);
+		EXPECT_EQ(KICKS, pmu_count(_metadata, &r, 1))
+			TH_LOG("%s", ways[w].name);
+		EXPECT_EQ((ARRAY_SIZE(cases) + 3) * KICKS, eventfd_take(r.fd));
+		leave(&r);
+	}
+}
+
+TEST(pmu_of_the_second_version)
+{
+	const uint64_t mask = BIT_ULL(48) - 1;
+	struct room r;
+
+	NEEDS_STILL_PMU();
+	EACH_WAY(w, bus) {
+		enter(&r, many_guest, bus);
+		second_pmu(&r);
+		set_msr(&r, EVENT(0), INSNS | BOTH);
+		EXPECT_EQ(KICKS, pmu_count(_metadata, &r, 0))
+			TH_LOG("%s", ways[w].name);
+		set_msr(&r, GLOBAL_CTL, 0x3e);
+		EXPECT_EQ(0, pmu_count(_metadata, &r, 0)) TH_LOG("%s", ways[w].name);
+		set_msr(&r, GLOBAL_CTL, 1);
+		EXPECT_EQ(KICKS, pmu_count(_metadata, &r, 0))
+			TH_LOG("%s", ways[w].name);
+
+		/* It overflows in the middle. */
+		EXPECT_EQ(0, vcpu_get_msr(r.vcpu, GLOBAL_STATUS));
+		set_msr(&r, COUNTER(0), -(KICKS / 2) & mask);
+		to_sync(&r);
+		EXPECT_LE(KICKS / 2, vcpu_get_msr(r.vcpu, COUNTER(0)))
+			TH_LOG("%s", ways[w].name);
+		EXPECT_GE(KICKS / 2 + 1, vcpu_get_msr(r.vcpu, COUNTER(0)));
+		EXPECT_EQ(1, vcpu_get_msr(r.vcpu, GLOBAL_STATUS));
+		leave(&r);
+	}
+}
+
+static void switching_guest(void)
+{
+	kick();
+	kick();
+	wrmsr(EVENT(0), INSNS | BOTH);
+	kick();
+	kick();
+	kick();
+	wrmsr(EVENT(0), 0);
+	kick();
+	GUEST_SYNC(0);
+}
+
+/* The guest switches its counter on and off; kicks that ring and that do not */
+TEST(pmu_switched_by_the_guest)
+{
+	uint64_t count, first[2][2] = { 0 };
+	struct io_log log;
+	struct room r;
+
+	NEEDS_STILL_PMU();
+	EACH_WAY(w, bus) {
+		for (unsigned int miss = 0; miss < 2; miss++) {
+			uint64_t addr = bus ? DOOR_PORT : DOOR_GPA;
+			uint32_t len = bus ? 1 : 4;
+
+			enter(&r, switching_guest, bus);
+			if (miss) {
+				door_deassign(r.vm, r.fd, addr, len, bus, 0);
+				door_assign(r.vm, r.fd, addr, len, bus | DM, 7);
+			}
+			guest_run(r.vcpu, &log);
+			EXPECT_EQ(miss ? 6 : 0, log.nr) TH_LOG("%s", ways[w].name);
+			EXPECT_EQ(miss ? 0 : 6, eventfd_take(r.fd));
+			count = vcpu_get_msr(r.vcpu, COUNTER(0));
+			/* The WRMSR that switches it on may be counted. */
+			EXPECT_LE(3, count) TH_LOG("%s", ways[w].name);
+			EXPECT_GE(4, count);
+			if (!w)
+				first[!!bus][miss] = count;
+			EXPECT_EQ(first[!!bus][miss], count)
+				TH_LOG("%s", ways[w].name);
+			leave(&r);
+		}
+	}
+}
+
 /* With a ring of dirty pages */
 
 TEST(dirty_ring)
