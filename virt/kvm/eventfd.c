@@ -10,16 +10,6 @@
 #include "ioeventfd.h"
 #include "irqfd.h"
 
-/*
- * The flags that mean something. The header's KVM_IOEVENTFD_VALID_FLAG_MASK has
- * one bit more, a number that was set aside for fast MMIO and never became a
- * flag.
- */
-#define IOEVENTFD_FLAGS	(KVM_IOEVENTFD_FLAG_DATAMATCH |		\
-			 KVM_IOEVENTFD_FLAG_PIO |		\
-			 KVM_IOEVENTFD_FLAG_DEASSIGN |		\
-			 KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY)
-
 /**
  * kvm_ioeventfd - the KVM_IOEVENTFD ioctl
  * @kvm: the VM
@@ -54,7 +44,8 @@ int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args)
 	}
 	if (args->addr + args->len < args->addr)
 		return -EINVAL;
-	if (args->flags & ~IOEVENTFD_FLAGS)
+	/* The mask has bit 4, too: set aside for fast MMIO, it means nothing. */
+	if (args->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK)
 		return -EINVAL;
 
 	return kvm_ioeventfd_assign(kvm, args);

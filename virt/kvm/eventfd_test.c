@@ -301,7 +301,10 @@ static void bell_arguments(struct kunit *test)
 				good ? 0 : -ENOENT);
 		KUNIT_EXPECT_EQ(test, bell(t, 0x1000, i, 0, OFF, 0), -ENOENT);
 	}
-	for (i = 4; i < 32; i++)
+	/* Bit 4 means nothing. */
+	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, BIT(4), 0), 0);
+	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, OFF, 0), 0);
+	for (i = 5; i < 32; i++)
 		KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, BIT(i), 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 0, 0, MATCH, 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bell(t, U64_MAX - 3, 4, 0, 0, 0), -EINVAL);

@@ -399,7 +399,11 @@ static bool ioctl_arguments(void)
 		TEST(ioeventfd(0x1000 * len, len, GONE, 0, 1) ==
 		     (good ? 0 : -ENOENT));
 	}
-	for (bit = 4; bit < 32; bit++) {
+	/* Bit 4 means nothing */
+	TEST(!ioeventfd(0x1000, 4, 1 << 4, 0, 1));
+	TEST(ioeventfd(0x1000, 4, 0, 0, 1) == -EEXIST);
+	TEST(!ioeventfd(0x1000, 4, GONE, 0, 1));
+	for (bit = 5; bit < 32; bit++) {
 		TEST(ioeventfd(0x1000, 4, 1u << bit, 0, 1) == -EINVAL);
 		TEST(ioeventfd(0x1000, 4, GONE | 1u << bit, 0, 1) == -ENOENT);
 	}
