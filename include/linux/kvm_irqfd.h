@@ -50,6 +50,8 @@ enum kvm_irqfd_state {
  * @gsi: the interrupt
  * @state: who may end it; under irqfds.lock
  * @inject: injects where that may sleep
+ * @injecting: in kvm->irqfds.injecting while @inject delivers; under irqfds.lock
+ * @route_gen: kvm->irqfds.route_gen of when it began to
  * @resampler: for a level-triggered one, else NULL
  * @resamplefd: signalled when the guest has acknowledged the interrupt
  * @resampler_link: in @resampler's list
@@ -73,6 +75,8 @@ struct kvm_kernel_irqfd {
 	int gsi;
 	enum kvm_irqfd_state state;
 	struct work_struct inject;
+	struct list_head injecting;
+	u64 route_gen;
 	struct kvm_kernel_irqfd_resampler *resampler;
 	struct eventfd_ctx *resamplefd;
 	struct list_head resampler_link;

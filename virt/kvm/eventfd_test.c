@@ -697,6 +697,7 @@ static void routes_set(struct kvm *kvm, struct efd_routes *r)
 	kvm_irq_routing_update(kvm);
 	mutex_unlock(&kvm->irq_lock);
 	synchronize_srcu_expedited(&kvm->irq_srcu);
+	kvm_irq_routing_settle(kvm);
 }
 
 /*

@@ -26,10 +26,20 @@
  * Routes. irq_entry is a copy of the GSI's route, written under irqfds.lock
  * with irq_entry_sc, read under irq_entry_sc alone. An irqfd stays on
  * irqfds.items, where a change of routes finds it, until its last event is
- * over, so there is no such thing as a stale copy. KVM_SET_GSI_ROUTING waits
- * for readers of kvm->irq_srcu after the change, and each injection is inside
- * one from before it reads the route to after it has been delivered: so none is
- * delivered by the old route after that ioctl has returned.
+ * over, so there is no such thing as a stale copy.
+ *
+ * No interrupt is delivered by a replaced route after KVM_SET_GSI_ROUTING has
+ * returned. The ioctl waits for two kinds of deliveries after the change:
+ *  - Those in irqfd_signalled() do not sleep. Each is inside a reader of
+ *    kvm->irq_srcu, from before it reads the route to after it has delivered.
+ *  - Those in irqfd_inject() can sleep, for as long as a page fault of the VMM
+ *    takes: s390's adapters, Xen's event channels, arm64's ITS. They hold no
+ *    kvm->irq_srcu meanwhile, since all of the VM would wait for that, and no
+ *    signal could end it. Instead each is on irqfds.injecting, dated with
+ *    irqfds.route_gen, which each change of routes increments under the same
+ *    lock. kvm_irq_routing_settle() waits until those before the change are over,
+ *    or for a fatal signal. A process that dies may be the one that has to answer
+ *    the page fault.
  *
  * Locks: irqfds.lock is innermost, under the eventfd's wait-queue lock, which
  * may be taken in interrupts, or under bound_lock, which is not. These two are
@@ -152,12 +162,19 @@ static void irqfd_inject(struct work_struct *work)
 	struct kvm_kernel_irqfd *irqfd =
 		container_of(work, struct kvm_kernel_irqfd, inject);
 	struct kvm *kvm = irqfd->kvm;
-	int idx;
 
 	trace_kvm_irqfd_inject(irqfd->gsi, irqfd->resampler);
 
-	/* kvm_set_irq() lets go of the routes before it delivers; do not. */
-	idx = srcu_read_lock(&kvm->irq_srcu);
+	/*
+	 * kvm_set_irq() lets go of the routes before it delivers, and may sleep
+	 * then. Dated by the lock: what has the old date may have the old route,
+	 * what has the new one sees the new routes.
+	 */
+	spin_lock_irq(&kvm->irqfds.lock);
+	irqfd->route_gen = kvm->irqfds.route_gen;
+	list_add_tail(&irqfd->injecting, &kvm->irqfds.injecting);
+	spin_unlock_irq(&kvm->irqfds.lock);
+
 	if (irqfd->resampler) {
 		kvm_set_irq(kvm, KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID, irqfd->gsi,
 			    1, false);
@@ -167,7 +184,11 @@ static void irqfd_inject(struct work_struct *work)
 		kvm_set_irq(kvm, KVM_USERSPACE_IRQ_SOURCE_ID, irqfd->gsi, 0,
 			    false);
 	}
-	srcu_read_unlock(&kvm->irq_srcu, idx);
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_del(&irqfd->injecting);
+	wake_up_all(&kvm->irqfds.idle);
+	spin_unlock_irq(&kvm->irqfds.lock);
 }
 
 /* Takes an irqfd for its end, if nobody else has. */
@@ -572,7 +593,8 @@ void kvm_irqfd_release(struct kvm *kvm)
  * kvm_irq_routing_update - let irqfds follow a change of routes
  * @kvm: the VM, with its new routes in place
  *
- * The caller waits for a grace period of kvm->irq_srcu afterwards.
+ * The caller waits for a grace period of kvm->irq_srcu afterwards, and calls
+ * kvm_irq_routing_settle().
  *
  * Context: kvm->irq_lock.
  */
@@ -582,12 +604,47 @@ void kvm_irq_routing_update(struct kvm *kvm)
 	struct kvm_kernel_irqfd *irqfd;
 
 	spin_lock_irq(&kvm->irqfds.lock);
+	kvm->irqfds.route_gen++;
 	list_for_each_entry(irqfd, &kvm->irqfds.items, list) {
 		old = irqfd->irq_entry;
 		irqfd_update(irqfd);
 		irqfd_bypass_reroute(irqfd, &old);
 	}
 	spin_unlock_irq(&kvm->irqfds.lock);
+}
+
+/* Is every delivery over that may have a route of before @gen? */
+static bool irqfd_settled(struct kvm *kvm, u64 gen)
+{
+	struct kvm_kernel_irqfd *oldest;
+	bool settled;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	oldest = list_first_entry_or_null(&kvm->irqfds.injecting,
+					  struct kvm_kernel_irqfd, injecting);
+	settled = !oldest || oldest->route_gen >= gen;
+	spin_unlock_irq(&kvm->irqfds.lock);
+	return settled;
+}
+
+/**
+ * kvm_irq_routing_settle - wait until nothing is delivered by old routes
+ * @kvm: the VM, after kvm_irq_routing_update()
+ *
+ * Waits for deliveries that can sleep and began before the last change, and for
+ * no later ones. A fatal signal ends the wait: no userspace hears of it then.
+ *
+ * Context: process context, sleeps, without kvm->irq_lock.
+ */
+void kvm_irq_routing_settle(struct kvm *kvm)
+{
+	u64 gen;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	gen = kvm->irqfds.route_gen;
+	spin_unlock_irq(&kvm->irqfds.lock);
+
+	wait_event_killable(kvm->irqfds.idle, irqfd_settled(kvm, gen));
 }
 
 /**
@@ -637,8 +694,10 @@ void kvm_irqfd_vm_init(struct kvm *kvm)
 	INIT_LIST_HEAD(&kvm->irqfds.resampler_list);
 	mutex_init(&kvm->irqfds.resampler_lock);
 	INIT_LIST_HEAD(&kvm->irqfds.retiring);
+	INIT_LIST_HEAD(&kvm->irqfds.injecting);
 	init_waitqueue_head(&kvm->irqfds.idle);
 	kvm->irqfds.nr = 0;
+	kvm->irqfds.route_gen = 0;
 }
 
 /**

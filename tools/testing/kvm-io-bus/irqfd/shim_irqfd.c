@@ -347,6 +347,8 @@ int kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *irq,
 	return 0;
 }
 
+static unsigned int deliveries;
+
 int kvm_set_irq(struct kvm *kvm, int irq_source_id, u32 irq, int level,
 		bool line_status)
 {
@@ -366,6 +368,9 @@ int kvm_set_irq(struct kvm *kvm, int irq_source_id, u32 irq, int level,
 					   __ATOMIC_SEQ_CST);
 		WRITE_ONCE(kvm->line[irq], level);
 	}
+	/* A delivery may sleep here; some do */
+	if (level && !(__atomic_add_fetch(&deliveries, 1, __ATOMIC_RELAXED) % 8))
+		usleep(100);
 	arrive(kvm, &entry, level);
 	return 1;
 }

@@ -65,6 +65,8 @@ static inline void list_del_rcu(struct list_head *e)
 
 #define list_del(e)			list_del_rcu(e)
 #define list_empty(head)		(READ_ONCE((head)->next) == (head))
+#define list_first_entry_or_null(head, type, member) \
+	(list_empty(head) ? NULL : container_of((head)->next, type, member))
 #define list_for_each_entry(pos, head, member) \
 	for (pos = container_of(__atomic_load_n(&(head)->next, __ATOMIC_ACQUIRE), \
 				typeof(*pos), member); \
@@ -205,6 +207,8 @@ void wake_up_all(wait_queue_head_t *wqh);
 		while (!(cond)) \
 			shim_wait(&(wq), &_seen); \
 	} while (0)
+/* Nobody is killed here */
+#define wait_event_killable(wq, cond) ({ wait_event(wq, cond); 0; })
 #define wait_event_lock_irq(wq, cond, lock) \
 	do { \
 		unsigned long _seen = __atomic_load_n(&(wq).wakeups, __ATOMIC_SEQ_CST); \
@@ -314,6 +318,8 @@ struct kvm {
 		struct list_head resampler_list;
 		struct mutex resampler_lock;
 		struct list_head retiring;
+		struct list_head injecting;
+		u64 route_gen;
 		wait_queue_head_t idle;
 		unsigned int nr;
 	} irqfds;
@@ -349,6 +355,7 @@ int kvm_irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args);
 int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args);
 void kvm_irqfd_release(struct kvm *kvm);
 void kvm_irq_routing_update(struct kvm *kvm);
+void kvm_irq_routing_settle(struct kvm *kvm);
 void kvm_irqfd_vm_init(struct kvm *kvm);
 int kvm_irqfd_init(void);
 void kvm_irqfd_exit(void);
