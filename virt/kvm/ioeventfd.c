@@ -50,7 +50,8 @@ static bool args_key(const struct kvm_ioeventfd *args,
  *
  * Context: process context, may sleep.
  * Return: 0; -EBADF or -EINVAL if args->fd is not open or no eventfd; -EEXIST
- * if it collides with a registration of this VM; -ENOMEM.
+ * if it collides with a registration of this VM; -ENOSPC if the VM has
+ * KVM_IO_BUS_MAX_DOORBELLS; -ENOMEM.
  */
 int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 {
