@@ -18,7 +18,7 @@
  * What cannot be done under this rule is reported as H_TOO_HARD by real mode
  * and is finished by virtual mode, which calls the same functions first.
  *
- * Who keeps the table alive is explained at the top of book3s_64_vio.c;
+ * What keeps the table alive is explained at the top of book3s_64_vio.c;
  * kvm_tce_enter() and kvm_tce_leave() are the readers' side of it.
  */
 
@@ -44,6 +44,13 @@
 /* The list of an H_PUT_TCE_INDIRECT is one 4 KiB page of guest memory */
 #define KVM_TCE_LIST_MAX	(SZ_4K / sizeof(u64))
 
+/*
+ * H_STUFF_TCE has no limit of its own. What is done at once, in real mode with
+ * interrupts off, is at most this: 128 KiB of stores. 16384 entries are 64 MiB
+ * of 4 KiB pages.
+ */
+#define KVM_TCE_STEP		16384ULL
+
 struct kvm_tce_table {
 	struct list_head list;		/* in kvm->arch.spapr_tce_tables */
 	struct kvm *kvm;
@@ -54,7 +61,7 @@ struct kvm_tce_table {
 	struct list_head iommu_tables;	/* struct kvm_tce_iommu */
 	/*
 	 * Linear map addresses of the pages that hold the entries; NULL until
-	 * somebody needs the page. Set once, freed with the table.
+	 * the page is needed. Set once, freed with the table.
 	 */
 	u64 *pages[];
 };
@@ -123,8 +130,8 @@ static __always_inline u64 kvm_tce_index(struct kvm_tce_table *tbl, u64 ioba)
 
 /*
  * May the guest put this value? Without permission bits it is an unmap, and
- * whatever the other bits say is kept for whoever reads the table. What is
- * not plain guest memory is for userspace to judge.
+ * the other bits are stored as they are. What is not plain guest memory is for
+ * userspace to judge.
  */
 static __always_inline long
 kvm_tce_check(struct kvm_tce_table *tbl, struct kvm_memslots *slots, u64 tce)

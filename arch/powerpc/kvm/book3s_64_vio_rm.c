@@ -33,23 +33,19 @@ module_param(enabled, bool, 0644);
 MODULE_PARM_DESC(enabled, "Handle TCE hcalls of hash guests in real mode");
 
 /*
- * H_STUFF_TCE has no limit of its own, and interrupts are off here: leave what
- * takes longer than this to virtual mode. 16384 entries are 64 MiB of 4 KiB
- * pages, 128 KiB of stores.
+ * The memslots live as long as kvm->srcu is held for reading. The thread that
+ * runs the core holds it around the guest entry, for its own vcore's VM, and
+ * lets go when the threads of that vcore have left the guest.
+ *
+ * On a core that is split, the vcores of the other subcores may be of other VMs,
+ * whose memslots nothing holds. They may also be of the same VM, but the thread
+ * lets go of kvm->srcu before it waits for them. A vCPU cannot tell from here
+ * which of the vcores is the one that is waited for, so none is trusted: their
+ * hcalls that look at memslots go to virtual mode, which holds kvm->srcu itself.
  */
-#define KVM_TCE_RM_STUFF_MAX	16384
-
-/*
- * The memslots live as long as someone holds kvm->srcu for reading. Whoever
- * entered the guest does, for the VM it entered for. On a core that has been
- * split for vcores of several VMs, the others' vCPUs run on the first one's
- * ticket: not good enough.
- */
-static bool tce_rm_memslots_held(struct kvm *kvm)
+static bool tce_rm_memslots_held(void)
 {
-	struct kvm_split_mode *split = local_paca->kvm_hstate.kvm_split_mode;
-
-	return !split || split->vc[0]->kvm == kvm;
+	return !local_paca->kvm_hstate.kvm_split_mode;
 }
 
 /* A table that real mode can change */
@@ -127,7 +123,7 @@ long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	long ret = H_TOO_HARD;
 	u64 index;
 
-	if (!tce_rm_memslots_held(kvm))
+	if (!tce_rm_memslots_held())
 		return H_TOO_HARD;
 
 	kvm_tce_enter(vcpu);
@@ -163,7 +159,7 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	long ret = H_TOO_HARD;
 	u64 *copy, index;
 
-	if (!tce_rm_memslots_held(kvm))
+	if (!tce_rm_memslots_held())
 		return H_TOO_HARD;
 
 	/* The room for the copy comes with the vCPU's first call */
@@ -222,7 +218,7 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		goto leave;
 
 	index = kvm_tce_index(tbl, ioba);
-	if (npages > KVM_TCE_RM_STUFF_MAX ||
+	if (npages > KVM_TCE_STEP ||
 	    (tce && !kvm_tce_present(tbl, index, npages))) {
 		ret = H_TOO_HARD;
 		goto leave;
