@@ -3,18 +3,18 @@
  * TCE tables for PAPR guests: the ioctl, the file that it returns, the hcalls
  * in virtual mode and the connection to hardware tables through VFIO.
  *
- * Who keeps a table alive
- * -----------------------
+ * Lifetime of a table
+ * -------------------
  * A table belongs to the file that KVM_CREATE_SPAPR_TCE* returned, and the file
  * holds a reference to the VM. Mappings hold the file. What is left to protect
  * are vCPUs that find the table by its liobn while the file is being closed.
  *
- * None of the usual means will do for them. The real-mode handlers run after
- * guest_state_enter_irqoff() and on hardware threads that Linux believes to be
- * offline: RCU may not be watching. kvm->srcu is held around the guest entry,
- * but by whoever entered the guest, who may be running vcores of several VMs,
- * and until the guest is left, which may take its time. A reference count would
- * put one cache line between all vCPUs.
+ * The usual means do not fit. The real-mode handlers run after
+ * guest_state_enter_irqoff() and on hardware threads that are offline to Linux:
+ * RCU may not be watching. kvm->srcu is held around the guest entry, but by the
+ * thread that runs the core, which may run vcores of several VMs, and until the
+ * guest is left, which may take long. A reference count would put one cache line
+ * between all vCPUs.
  *
  * So each vCPU has a count of its own, vcpu->arch.tce_seq, which is odd while
  * the vCPU looks for or uses a table, in either mode. The writer
@@ -25,22 +25,26 @@
  *
  * There is a full barrier between 1 and 2, and one between the reader's count
  * and its first look at the list: either the reader does not find the table, or
- * the writer finds the reader. A vCPU that comes into being during 2 starts
- * with an even count and finds the list without the table. vCPUs go with the VM
- * and the file pins the VM.
+ * the writer finds the reader. vCPUs go with the VM and the file pins the VM.
  *
- * A reader inside does nothing that can wait for userspace or for a guest: the
- * list of an H_PUT_TCE_INDIRECT is copied before. The wait is for one hcall's
- * table work, microseconds. Hardware tables attached to a table follow the same
+ * A vCPU that is created during 2 starts with an even count and finds the list
+ * without the table. The writer may not see it in kvm->online_vcpus, but then it
+ * has not run yet: kvm_vm_ioctl_create_vcpu() holds vcpu->mutex, which KVM_RUN
+ * takes, from before the vCPU has a descriptor until it is counted.
+ *
+ * The wait is for one step of an hcall, see "Hcalls in steps" below. A reader
+ * copies the list of an H_PUT_TCE_INDIRECT and allocates memory before or between
+ * its steps, never in one. Hardware tables attached to a table follow the same
  * protocol, so attach and release return when every vCPU knows.
  *
  * tce_lock makes the writers of all VMs take turns. It guards the two kinds of
- * list and nothing else, and nobody waits for vCPUs while holding it.
+ * list and nothing else, and is not held during the wait. VFIO's release of a
+ * group may hold kvm->lock during it, which no reader takes.
  *
- * Pages of entries are allocated when somebody first needs them: a fault of
- * the mapping or an hcall that stores into them, the latter in virtual mode
- * only. They stay until the table goes. Memory is thus a page for each 8192
- * entries (64 KiB pages) that were ever touched; a real-mode caller falls back
+ * Pages of entries are allocated when they are first needed: by a fault of the
+ * mapping or by an hcall that stores into them, the latter in virtual mode only.
+ * They stay until the table goes. Memory is thus a page for each 8192 entries
+ * (64 KiB pages) that were ever touched. A real-mode hcall goes to virtual mode
  * once for each such page, and not at all when userspace has cleared the table
  * through its mapping before starting the guest, as QEMU does.
  */
@@ -49,13 +53,16 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/hash.h>
 #include <linux/iommu.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 
 #include <asm/iommu.h>
@@ -74,6 +81,20 @@ struct kvm_tce_iommu {
 };
 
 static DEFINE_MUTEX(tce_lock);
+
+/*
+ * An entry of a hardware table is three things that have to agree: the entry,
+ * the userspace address in it_userspace, and a count in the registered memory
+ * that keeps the page pinned. One of these locks, by table and entry, makes a
+ * change of all three one step. Tables of several VMs, and several tables of a
+ * VM, may mirror to one hardware table, so the locks belong to none of them.
+ * Virtual mode only.
+ */
+#define TCE_HW_LOCK_BITS	6
+static spinlock_t tce_hw_locks[1 << TCE_HW_LOCK_BITS] = {
+	[0 ... (1 << TCE_HW_LOCK_BITS) - 1] =
+		__SPIN_LOCK_UNLOCKED(tce_hw_locks),
+};
 
 /* Wait until no vCPU uses what the caller has taken off a list */
 static void tce_wait_for_vcpus(struct kvm *kvm)
@@ -134,29 +155,16 @@ static u64 *tce_get_page(struct kvm_tce_table *tbl, u64 index)
 	return page;
 }
 
-static bool tce_populate(struct kvm_tce_table *tbl, u64 index, u64 n)
-{
-	u64 i;
-
-	if (!n)
-		return true;
-
-	for (i = round_down(index, TCES_PER_PAGE); i < index + n;
-	     i += TCES_PER_PAGE) {
-		if (!tce_get_page(tbl, i))
-			return false;
-		cond_resched();
-	}
-
-	return true;
-}
-
 static void tce_free(struct kvm_tce_table *tbl)
 {
 	unsigned long i, n = tce_entry_pages(tbl->size);
 
 	for (i = 0; i < n; i++) {
-		free_page((unsigned long)tbl->pages[i]);
+		/* Two million pages at most, of which few may be there */
+		if (tbl->pages[i])
+			free_page((unsigned long)tbl->pages[i]);
+		else if (i % SZ_4K)
+			continue;
 		cond_resched();
 	}
 	kfree(tbl);
@@ -440,178 +448,381 @@ static bool tce_to_ua(struct kvm_memslots *slots, u64 tce, unsigned long *ua)
 }
 
 /*
- * The host address of @ua, if userspace has registered that memory for DMA,
- * and if @pin, with a mapping counted so that it stays registered.
+ * The registered memory that holds the hardware page at @ua. NULL if there is
+ * none, if its host pages are smaller than a hardware page, or if @ua is not at
+ * the start of a hardware page: the platform's exchange has a BUG_ON for that.
+ * The caller is in an RCU read-side section.
  */
 static struct mm_iommu_table_group_mem_t *
-tce_ua_to_hpa(struct kvm *kvm, struct iommu_table *hw, unsigned long ua,
-	      unsigned long *hpa, bool pin)
+tce_hw_region(struct mm_struct *mm, struct iommu_table *hw, unsigned long ua,
+	      unsigned long *hpa)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 
-	rcu_read_lock();
-	mem = mm_iommu_lookup(kvm->mm, ua, 1UL << hw->it_page_shift);
-	if (mem && mm_iommu_ua_to_hpa(mem, ua, hw->it_page_shift, hpa))
-		mem = NULL;
-	if (mem && pin && mm_iommu_mapped_inc(mem))
-		mem = NULL;
-	rcu_read_unlock();
+	mem = mm_iommu_lookup(mm, ua, IOMMU_PAGE_SIZE(hw));
+	if (!mem || mm_iommu_ua_to_hpa(mem, ua, hw->it_page_shift, hpa))
+		return NULL;
 
-	return mem;
+	return IS_ALIGNED(*hpa, IOMMU_PAGE_SIZE(hw)) ? mem : NULL;
 }
 
-/* The mapping that @entry had counted is gone */
-static long tce_hw_uncount(struct kvm *kvm, struct iommu_table *hw,
-			   unsigned long entry)
+static spinlock_t *tce_hw_lock(struct iommu_table *hw, unsigned long entry)
 {
-	__be64 *ua = IOMMU_TABLE_USERSPACE_ENTRY_RO(hw, entry);
-	struct mm_iommu_table_group_mem_t *mem;
-
-	if (!ua)
-		return H_SUCCESS;
-
-	mem = mm_iommu_lookup(kvm->mm, be64_to_cpu(*ua),
-			      1UL << hw->it_page_shift);
-	if (!mem)
-		return H_TOO_HARD;
-
-	mm_iommu_mapped_dec(mem);
-	*ua = 0;
-	return H_SUCCESS;
+	return &tce_hw_locks[hash_long((unsigned long)hw + entry,
+				       TCE_HW_LOCK_BITS)];
 }
 
-static long tce_hw_unmap_one(struct kvm *kvm, struct iommu_table *hw,
-			     unsigned long entry)
+/* Where the userspace address of @entry is kept, NULL if there is no such place */
+static __be64 *tce_hw_ua(struct iommu_table *hw, unsigned long entry, bool alloc)
 {
-	enum dma_data_direction dir = DMA_NONE;
-	unsigned long hpa = 0;
-	long ret;
-
-	if (iommu_tce_xchg_no_kill(kvm->mm, hw, entry, &hpa, &dir))
-		return H_TOO_HARD;
-	if (dir == DMA_NONE)
-		return H_SUCCESS;
-
-	/* The exchange has left the old mapping in hpa and dir: back with it */
-	ret = tce_hw_uncount(kvm, hw, entry);
-	if (ret != H_SUCCESS)
-		iommu_tce_xchg_no_kill(kvm->mm, hw, entry, &hpa, &dir);
-
-	return ret;
+	if (!hw->it_userspace)
+		return NULL;
+	if (alloc)
+		return IOMMU_TABLE_USERSPACE_ENTRY(hw, entry);
+	return IOMMU_TABLE_USERSPACE_ENTRY_RO(hw, entry);
 }
 
-static long tce_hw_map_one(struct kvm *kvm, struct iommu_table *hw,
-			   unsigned long entry, unsigned long ua,
-			   enum dma_data_direction dir)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long hpa = 0;
-	__be64 *pua;
-
-	pua = IOMMU_TABLE_USERSPACE_ENTRY(hw, entry);
-	if (!pua)
-		return H_TOO_HARD;
-
-	mem = tce_ua_to_hpa(kvm, hw, ua, &hpa, true);
-	if (!mem)
-		return H_TOO_HARD;
-
-	if (iommu_tce_xchg_no_kill(kvm->mm, hw, entry, &hpa, &dir)) {
-		mm_iommu_mapped_dec(mem);
-		return H_TOO_HARD;
-	}
-
-	if (dir != DMA_NONE)
-		tce_hw_uncount(kvm, hw, entry);
-	*pua = cpu_to_be64(ua);
-
-	return H_SUCCESS;
-}
-
-/* An entry of the guest's table may be several of the hardware's */
-static long tce_hw_unmap(struct kvm *kvm, struct kvm_tce_table *tbl,
-			 struct iommu_table *hw, u64 io_page)
-{
-	unsigned int order = tbl->page_shift - hw->it_page_shift;
-	unsigned long i, first = io_page << order;
-	long ret, worst = H_SUCCESS;
-
-	for (i = 0; i < 1UL << order; i++) {
-		ret = tce_hw_unmap_one(kvm, hw, first + i);
-		if (ret != H_SUCCESS)
-			worst = ret;
-	}
-
-	iommu_tce_kill(hw, first, 1UL << order);
-	return worst;
-}
-
-static long tce_hw_map(struct kvm *kvm, struct kvm_tce_table *tbl,
-		       struct iommu_table *hw, u64 io_page, unsigned long ua,
+/*
+ * Change one hardware entry: to the page at @ua, or to nothing if @dir is
+ * DMA_NONE. On failure the entry is what it was.
+ *
+ * The caller is in an RCU read-side section that lasts until hardware has been
+ * told. Memory whose count drops here may be unregistered at once, but its pages
+ * are released by an RCU callback: the device cannot reach a page that is free.
+ */
+static long tce_hw_set(struct mm_struct *mm, struct iommu_table *hw,
+		       unsigned long entry, unsigned long ua,
 		       enum dma_data_direction dir)
 {
-	unsigned int order = tbl->page_shift - hw->it_page_shift;
-	unsigned long i, first = io_page << order;
-	long ret = H_SUCCESS;
+	struct mm_iommu_table_group_mem_t *new = NULL, *old = NULL;
+	spinlock_t *lock = tce_hw_lock(hw, entry);
+	unsigned long hpa = 0;
+	long ret = H_TOO_HARD;
+	__be64 *place;
 
-	for (i = 0; i < 1UL << order && ret == H_SUCCESS; i++)
-		ret = tce_hw_map_one(kvm, hw, first + i,
-				     ua + (i << hw->it_page_shift), dir);
+	if (dir != DMA_NONE) {
+		new = tce_hw_region(mm, hw, ua, &hpa);
+		if (!new || mm_iommu_mapped_inc(new))
+			return H_TOO_HARD;
+	}
 
-	iommu_tce_kill(hw, first, 1UL << order);
+	spin_lock(lock);
+
+	place = tce_hw_ua(hw, entry, new);
+	if (new && !place)
+		goto unlock;
+	if (iommu_tce_xchg_no_kill(mm, hw, entry, &hpa, &dir))
+		goto unlock;
+
+	/* hpa and dir are now what the entry was */
+	if (dir != DMA_NONE) {
+		if (place)
+			old = mm_iommu_lookup(mm, be64_to_cpu(*place),
+					      IOMMU_PAGE_SIZE(hw));
+		if (!old) {
+			/* VFIO has mapped this another way: VFIO unmaps it */
+			iommu_tce_xchg_no_kill(mm, hw, entry, &hpa, &dir);
+			goto unlock;
+		}
+		mm_iommu_mapped_dec(old);
+	}
+	if (place)
+		*place = cpu_to_be64(new ? ua : 0);
+	ret = H_SUCCESS;
+
+unlock:
+	spin_unlock(lock);
+	if (ret != H_SUCCESS && new)
+		mm_iommu_mapped_dec(new);
 	return ret;
 }
 
 /*
- * Would hardware take this entry? Asked before anything is changed. Memory that
- * is not registered yet is for userspace to register.
+ * Change the entries of all hardware tables whose pages begin in the @bytes from
+ * bus address @bus; these map to userspace memory from @ua. A hardware page is
+ * never larger than the guest's, so each entry begins in one such range.
  */
-static long tce_hw_check(struct kvm_tce_table *tbl, struct kvm_memslots *slots,
-			 u64 tce)
+static long tce_hw_range(struct kvm_tce_table *tbl, u64 bus, u64 bytes,
+			 unsigned long ua, enum dma_data_direction dir)
+{
+	struct kvm_tce_iommu *it;
+	long ret = H_SUCCESS;
+
+	list_for_each_entry_lockless(it, &tbl->iommu_tables, next) {
+		struct iommu_table *hw = it->hw;
+		u64 size = IOMMU_PAGE_SIZE(hw);
+		u64 at = round_up(bus, size), start = at;
+
+		rcu_read_lock();
+		for (; at < bus + bytes && ret == H_SUCCESS; at += size)
+			ret = tce_hw_set(tbl->kvm->mm, hw,
+					 at >> hw->it_page_shift,
+					 ua + (at - bus), dir);
+		if (at > start)
+			iommu_tce_kill(hw, start >> hw->it_page_shift,
+				       (at - start) >> hw->it_page_shift);
+		rcu_read_unlock();
+
+		if (ret != H_SUCCESS)
+			break;
+	}
+
+	return ret;
+}
+
+/*
+ * Would hardware take these entries? Asked before anything is changed. Memory
+ * that is not registered yet is for userspace to register.
+ */
+static long tce_hw_check_list(struct kvm_tce_table *tbl,
+			      struct kvm_memslots *slots, const u64 *list,
+			      u64 npages)
 {
 	struct kvm_tce_iommu *it;
 	unsigned long ua, hpa;
+	long ret = H_SUCCESS;
+	u64 i;
 
-	if (!(tce & KVM_TCE_PERM))
-		return H_SUCCESS;
+	rcu_read_lock();
+	for (i = 0; i < npages && ret == H_SUCCESS; i++) {
+		if (!(list[i] & KVM_TCE_PERM))
+			continue;
+		if (!tce_to_ua(slots, list[i], &ua))
+			ret = H_TOO_HARD;
+		list_for_each_entry_lockless(it, &tbl->iommu_tables, next)
+			if (ret == H_SUCCESS &&
+			    !tce_hw_region(tbl->kvm->mm, it->hw, ua, &hpa))
+				ret = H_TOO_HARD;
+	}
+	rcu_read_unlock();
 
-	list_for_each_entry_lockless(it, &tbl->iommu_tables, next)
-		if (!tce_to_ua(slots, tce, &ua) ||
-		    !tce_ua_to_hpa(tbl->kvm, it->hw, ua, &hpa, false))
-			return H_TOO_HARD;
-
-	return H_SUCCESS;
+	return ret;
 }
 
-/* Make all hardware tables follow: @tce is the entry for IOMMU page @io_page */
-static long tce_hw_put(struct kvm_tce_table *tbl, struct kvm_memslots *slots,
-		       u64 io_page, u64 tce)
-{
-	struct kvm_tce_iommu *it;
-	unsigned long ua;
-	long ret;
+/*
+ * Hcalls in steps
+ *
+ * A table that hardware mirrors, a page of entries that has to be allocated,
+ * more entries than KVM_TCE_STEP: such an hcall is done in steps. A step is
+ * bounded, by the constants below. Between two steps the vCPU holds nothing: the
+ * wait for vCPUs is a wait for one step. The scheduler gets its chance, and a
+ * fatal signal ends the hcall.
+ *
+ * A step trusts nothing that an earlier step has found: it looks for the table
+ * and checks what is left of the hcall against it. If userspace has put another
+ * table in its place, the result is that of an hcall to the other table.
+ */
 
-	list_for_each_entry_lockless(it, &tbl->iommu_tables, next) {
-		if (!(tce & KVM_TCE_PERM)) {
-			ret = tce_hw_unmap(tbl->kvm, tbl, it->hw, io_page);
-		} else if (!tce_to_ua(slots, tce, &ua)) {
-			ret = H_TOO_HARD;
-		} else {
-			ret = tce_hw_map(tbl->kvm, tbl, it->hw, io_page, ua,
-					 iommu_tce_direction(tce));
-			/* Nothing is better than half of one and half another */
-			if (ret != H_SUCCESS)
-				tce_hw_unmap(tbl->kvm, tbl, it->hw, io_page);
+/* Hardware entries for each hardware table in a step */
+#define TCE_STEP_HW	512
+/* Pages of entries that a step looks for */
+#define TCE_STEP_PAGES	4096
+
+/* Results of a step, for tce_run() only: go on; go on with a spare page */
+#define TCE_MORE	LONG_MAX
+#define TCE_NO_PAGE	(LONG_MAX - 1)
+
+/* What is left of an hcall */
+struct tce_run {
+	u64 liobn;
+	u64 ioba;		/* of the first entry that is left */
+	u64 npages;
+	const u64 *list;	/* the values, or NULL if all are tce */
+	u64 tce;
+	u64 paged;		/* entries from ioba on that have a page */
+	u64 part;		/* bytes of the first entry that hardware has */
+	bool checked;		/* hardware would take the list */
+	bool undo;		/* take the first entry from hardware, and fail */
+	u64 *spare;		/* a page of entries, to be used or freed */
+};
+
+static void tce_run_advance(struct kvm_tce_table *tbl, struct tce_run *run, u64 n)
+{
+	run->ioba += n << tbl->page_shift;
+	run->npages -= n;
+	run->paged -= min(n, run->paged);
+	if (run->list)
+		run->list += n;
+}
+
+/*
+ * Provide the pages of all entries, as this may fail and the stores may not.
+ * An unmap in a page that does not exist needs no page.
+ */
+static long tce_step_pages(struct kvm_tce_table *tbl, struct tce_run *run)
+{
+	u64 index = kvm_tce_index(tbl, run->ioba);
+	unsigned int looks = 0;
+
+	if (!run->list && !run->tce)
+		return H_SUCCESS;
+
+	while (run->paged < run->npages) {
+		u64 at = index + run->paged;
+		u64 **slot = kvm_tce_page_slot(tbl, at);
+
+		if (looks++ == TCE_STEP_PAGES)
+			return TCE_MORE;
+		if (!READ_ONCE(*slot)) {
+			if (!run->spare)
+				return TCE_NO_PAGE;
+			if (!cmpxchg(slot, NULL, run->spare))
+				run->spare = NULL;
 		}
-		if (ret != H_SUCCESS)
-			return ret;
+		run->paged += min(run->npages - run->paged,
+				  TCES_PER_PAGE - at % TCES_PER_PAGE);
 	}
 
 	return H_SUCCESS;
 }
 
+static long tce_step_plain(struct kvm_tce_table *tbl, struct kvm_memslots *slots,
+			   struct tce_run *run)
+{
+	u64 index = kvm_tce_index(tbl, run->ioba);
+	u64 n = min(run->npages, KVM_TCE_STEP);
+	long ret;
+
+	if (run->list) {
+		ret = kvm_tce_check_list(tbl, slots, run->list, n);
+		if (ret != H_SUCCESS)
+			return ret;
+		kvm_tce_store_list(tbl, index, run->list, n);
+	} else {
+		kvm_tce_fill(tbl, index, run->tce, n);
+	}
+	tce_run_advance(tbl, run, n);
+
+	return run->npages ? TCE_MORE : H_SUCCESS;
+}
+
 /*
- * The hcalls
+ * Hardware first, the table after it, entry by entry. An entry of a large page
+ * may take several steps. If it fails in the middle, what hardware has of it is
+ * taken back, so that no entry is half of one page and half of another.
+ */
+static long tce_step_hw(struct kvm_tce_table *tbl, struct kvm_memslots *slots,
+			struct tce_run *run)
+{
+	u64 page = 1ULL << tbl->page_shift, bytes, left;
+	unsigned int shift = tbl->page_shift;
+	struct kvm_tce_iommu *it;
+	long ret;
+
+	list_for_each_entry_lockless(it, &tbl->iommu_tables, next)
+		shift = min_t(unsigned int, shift, it->hw->it_page_shift);
+	left = (u64)TCE_STEP_HW << shift;
+
+	/* The table is another one since the last step */
+	if (run->part >= page)
+		run->part = 0;
+
+	if (run->list && !run->checked) {
+		ret = kvm_tce_check_list(tbl, slots, run->list, run->npages);
+		if (ret == H_SUCCESS)
+			ret = tce_hw_check_list(tbl, slots, run->list,
+						run->npages);
+		if (ret != H_SUCCESS)
+			return ret;
+		run->checked = true;
+	}
+
+	for (; run->npages && left; left -= bytes) {
+		u64 tce = run->list ? *run->list : run->tce;
+		enum dma_data_direction dir = iommu_tce_direction(tce);
+		unsigned long ua = 0;
+
+		ret = H_SUCCESS;
+		if (run->undo)
+			dir = DMA_NONE;
+		if (dir != DMA_NONE && (kvm_tce_check(tbl, slots, tce) ||
+					!tce_to_ua(slots, tce, &ua)))
+			ret = H_TOO_HARD;
+
+		bytes = min(page - run->part, left);
+		if (ret == H_SUCCESS)
+			ret = tce_hw_range(tbl, run->ioba + run->part, bytes,
+					   ua + run->part, dir);
+		if (ret != H_SUCCESS && !run->undo) {
+			if (dir == DMA_NONE)
+				return ret;
+			run->undo = true;
+			run->part = 0;
+			return TCE_MORE;
+		}
+
+		run->part += bytes;
+		if (run->part < page)
+			continue;
+		if (run->undo)
+			return H_TOO_HARD;
+		run->part = 0;
+		kvm_tce_store(tbl, kvm_tce_index(tbl, run->ioba), tce);
+		tce_run_advance(tbl, run, 1);
+	}
+
+	return run->npages ? TCE_MORE : H_SUCCESS;
+}
+
+static long tce_step(struct kvm *kvm, struct tce_run *run)
+{
+	struct kvm_memslots *slots = kvm_memslots(kvm);
+	struct kvm_tce_table *tbl;
+	u64 n;
+	long ret;
+
+	tbl = kvm_tce_find(kvm, run->liobn);
+	if (!tbl)
+		return H_TOO_HARD;
+	if (!kvm_tce_in_window(tbl, run->ioba, run->npages))
+		return H_PARAMETER;
+
+	ret = tce_step_pages(tbl, run);
+	if (ret != H_SUCCESS)
+		return ret;
+
+	/* The pages were those of another table */
+	n = min(run->npages, KVM_TCE_STEP);
+	if ((run->list || run->tce) &&
+	    !kvm_tce_present(tbl, kvm_tce_index(tbl, run->ioba), n)) {
+		run->paged = 0;
+		return TCE_MORE;
+	}
+
+	if (kvm_tce_has_hardware(tbl))
+		return tce_step_hw(tbl, slots, run);
+	return tce_step_plain(tbl, slots, run);
+}
+
+static noinline long tce_run(struct kvm_vcpu *vcpu, struct tce_run *run)
+{
+	struct kvm *kvm = vcpu->kvm;
+	long ret;
+	int srcu;
+
+	do {
+		srcu = srcu_read_lock(&kvm->srcu);
+		kvm_tce_enter(vcpu);
+		ret = tce_step(kvm, run);
+		kvm_tce_leave(vcpu);
+		srcu_read_unlock(&kvm->srcu, srcu);
+
+		if (ret == TCE_NO_PAGE) {
+			run->spare = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+			ret = run->spare ? TCE_MORE : H_TOO_HARD;
+		}
+		/* Userspace, which would be asked to finish, will not run */
+		if (ret == TCE_MORE && fatal_signal_pending(current))
+			ret = H_TOO_HARD;
+		cond_resched();
+	} while (ret == TCE_MORE);
+
+	free_page((unsigned long)run->spare);
+	return ret;
+}
+
+/*
+ * The hcalls. What can be done at once is done here, the rest by tce_run().
  */
 
 /* Room for the copy of a list; real mode uses it too, once it is there */
@@ -663,67 +874,44 @@ long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce)
 {
 	struct kvm *kvm = vcpu->kvm;
-	struct kvm_memslots *slots;
 	struct kvm_tce_table *tbl;
 	long ret = H_TOO_HARD;
-	u64 index;
+	u64 index, entry;
 	int srcu;
 
-	srcu = srcu_read_lock(&kvm->srcu);
 	kvm_tce_enter(vcpu);
 
 	tbl = kvm_tce_find(kvm, liobn);
 	if (!tbl)
 		goto leave;
 
-	slots = kvm_memslots(kvm);
-	ret = kvm_tce_check_put(tbl, slots, ioba, tce);
+	srcu = srcu_read_lock(&kvm->srcu);
+	ret = kvm_tce_check_put(tbl, kvm_memslots(kvm), ioba, tce);
 	if (ret != H_SUCCESS)
-		goto leave;
+		goto unlock;
 
-	/* Before hardware changes, as it is what may fail */
 	index = kvm_tce_index(tbl, ioba);
-	if (tce && !tce_populate(tbl, index, 1)) {
-		ret = H_TOO_HARD;
-		goto leave;
-	}
-
-	ret = tce_hw_check(tbl, slots, tce);
-	if (ret == H_SUCCESS)
-		ret = tce_hw_put(tbl, slots, tbl->offset + index, tce);
-	if (ret == H_SUCCESS)
+	if (kvm_tce_has_hardware(tbl) || (tce && !kvm_tce_page(tbl, index)))
+		ret = TCE_MORE;
+	else
 		kvm_tce_store(tbl, index, tce);
 
+unlock:
+	srcu_read_unlock(&kvm->srcu, srcu);
 leave:
 	kvm_tce_leave(vcpu);
-	srcu_read_unlock(&kvm->srcu, srcu);
+
+	/* An unmap is as by H_STUFF_TCE, and needs no page of entries */
+	if (unlikely(ret == TCE_MORE)) {
+		entry = tce;
+		ret = tce_run(vcpu, &(struct tce_run){
+			.liobn = liobn, .ioba = ioba, .npages = 1,
+			.list = tce & KVM_TCE_PERM ? &entry : NULL, .tce = tce,
+		});
+	}
 	return ret;
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_put_tce);
-
-static long tce_hw_put_list(struct kvm_tce_table *tbl,
-			    struct kvm_memslots *slots, u64 index,
-			    const u64 *list, u64 npages)
-{
-	long ret;
-	u64 i;
-
-	for (i = 0; i < npages; i++) {
-		ret = tce_hw_check(tbl, slots, list[i]);
-		if (ret != H_SUCCESS)
-			return ret;
-	}
-
-	/* An entry that hardware has is in the table too, failure or not */
-	for (i = 0; i < npages; i++) {
-		ret = tce_hw_put(tbl, slots, tbl->offset + index + i, list[i]);
-		if (ret != H_SUCCESS)
-			return ret;
-		kvm_tce_store(tbl, index + i, list[i]);
-	}
-
-	return H_SUCCESS;
-}
 
 long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 			       unsigned long liobn, unsigned long ioba,
@@ -734,14 +922,21 @@ long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 	struct kvm_tce_table *tbl;
 	long ret = H_TOO_HARD;
 	u64 *copy, index;
+	bool known;
 	int srcu;
+
+	kvm_tce_enter(vcpu);
+	known = kvm_tce_find(kvm, liobn);
+	kvm_tce_leave(vcpu);
+	if (!known)
+		return H_TOO_HARD;
 
 	srcu = srcu_read_lock(&kvm->srcu);
 	slots = kvm_memslots(kvm);
 
 	/*
-	 * First of all, as it may wait for userspace to provide the page. Whether
-	 * it succeeded counts only if the rest is in order.
+	 * Outside of kvm_tce_enter(), as it may wait for userspace to provide the
+	 * page. Whether it succeeded counts only if the rest is in order.
 	 */
 	copy = tce_copy_list(vcpu, slots, tce_list, npages);
 
@@ -764,19 +959,20 @@ long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 		goto leave;
 
 	index = kvm_tce_index(tbl, ioba);
-	if (!tce_populate(tbl, index, npages)) {
-		ret = H_TOO_HARD;
-		goto leave;
-	}
-
-	if (kvm_tce_has_hardware(tbl))
-		ret = tce_hw_put_list(tbl, slots, index, copy, npages);
+	if (kvm_tce_has_hardware(tbl) || !kvm_tce_present(tbl, index, npages))
+		ret = TCE_MORE;
 	else
 		kvm_tce_store_list(tbl, index, copy, npages);
 
 leave:
 	kvm_tce_leave(vcpu);
 	srcu_read_unlock(&kvm->srcu, srcu);
+
+	if (unlikely(ret == TCE_MORE))
+		ret = tce_run(vcpu, &(struct tce_run){
+			.liobn = liobn, .ioba = ioba, .npages = npages,
+			.list = copy,
+		});
 	return ret;
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_put_tce_indirect);
@@ -785,14 +981,13 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu,
 			unsigned long liobn, unsigned long ioba,
 			unsigned long tce_value, unsigned long npages)
 {
-	struct kvm *kvm = vcpu->kvm;
 	struct kvm_tce_table *tbl;
 	long ret = H_TOO_HARD;
-	u64 index, i;
+	u64 index;
 
 	kvm_tce_enter(vcpu);
 
-	tbl = kvm_tce_find(kvm, liobn);
+	tbl = kvm_tce_find(vcpu->kvm, liobn);
 	if (!tbl)
 		goto leave;
 
@@ -801,33 +996,20 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu,
 		goto leave;
 
 	index = kvm_tce_index(tbl, ioba);
-	if (tce_value && !tce_populate(tbl, index, npages)) {
-		ret = H_TOO_HARD;
-		goto leave;
-	}
-
-	if (kvm_tce_has_hardware(tbl)) {
-		/* The value has no permissions: no memslots are needed */
-		for (i = 0; i < npages; i++) {
-			ret = tce_hw_put(tbl, NULL, tbl->offset + index + i,
-					 tce_value);
-			if (ret != H_SUCCESS)
-				goto leave;
-			cond_resched();
-		}
-	}
-
-	while (npages) {
-		u64 chunk = min_t(u64, npages, TCES_PER_PAGE);
-
-		kvm_tce_fill(tbl, index, tce_value, chunk);
-		index += chunk;
-		npages -= chunk;
-		cond_resched();
-	}
+	if (kvm_tce_has_hardware(tbl) || npages > KVM_TCE_STEP ||
+	    (tce_value && !kvm_tce_present(tbl, index, npages)))
+		ret = TCE_MORE;
+	else
+		kvm_tce_fill(tbl, index, tce_value, npages);
 
 leave:
 	kvm_tce_leave(vcpu);
+
+	if (unlikely(ret == TCE_MORE))
+		ret = tce_run(vcpu, &(struct tce_run){
+			.liobn = liobn, .ioba = ioba, .npages = npages,
+			.tce = tce_value,
+		});
 	return ret;
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_stuff_tce);
@@ -837,7 +1019,6 @@ long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvm_tce_table *tbl;
 	long ret = H_TOO_HARD;
-	u64 tce = 0;
 
 	kvm_tce_enter(vcpu);
 
@@ -845,13 +1026,11 @@ long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (tbl) {
 		ret = kvm_tce_check_get(tbl, ioba);
 		if (ret == H_SUCCESS)
-			tce = kvm_tce_load(tbl, kvm_tce_index(tbl, ioba));
+			kvmppc_set_gpr(vcpu, 4,
+				       kvm_tce_load(tbl, kvm_tce_index(tbl, ioba)));
 	}
 
 	kvm_tce_leave(vcpu);
-
-	if (ret == H_SUCCESS)
-		kvmppc_set_gpr(vcpu, 4, tce);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_get_tce);

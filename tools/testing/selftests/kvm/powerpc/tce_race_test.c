@@ -10,12 +10,14 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +43,7 @@ static uint64_t now(void)
 
 static void pause_us(long us)
 {
-	struct timespec ts = { 0, us * 1000 };
+	struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
 
 	nanosleep(&ts, NULL);
 }
@@ -244,17 +246,13 @@ static void list_changes_watched(void)
  * nobody may write a thing. One vCPU fills all of it, which takes virtual mode
  * long enough to be caught at it, the other as much as real mode will.
  */
-static void close_while_used(void)
+static void close_tables(uint64_t end)
 {
 	size_t per_page = getpagesize() / 8, n = 64 * per_page, m = 16 * per_page, i;
 	unsigned long rounds = 0, dirty = 0, used = 0;
-	uint64_t *t, end;
+	uint64_t *t;
 	int fd;
 
-	repeat(0, H_STUFF_TCE, LIOBN, 0, 0x7770, n, 0);
-	repeat(1, H_STUFF_TCE, LIOBN, 0, 0x8880, 16384, 0);
-
-	end = now() + 2 * seconds * 1000000000UL;
 	while (now() < end) {
 		fd = table(LIOBN, n);
 		/* By the time the mapping shows it, they are at it */
@@ -278,10 +276,160 @@ static void close_while_used(void)
 		close(fd);
 		rounds++;
 	}
-	printf("# %lu tables, %lu in use when closed; %lu and %lu hcalls\n",
-	       rounds, used, stop(0), stop(1));
+	printf("# %lu tables, %lu in use when closed\n", rounds, used);
 	CHECK(used > rounds / 20, "the tables were not in use");
 	CHECK_EQ(dirty, 0);
+}
+
+static void close_while_used(void)
+{
+	repeat(0, H_STUFF_TCE, LIOBN, 0, 0x7770, 8UL * getpagesize(), 0);
+	repeat(1, H_STUFF_TCE, LIOBN, 0, 0x8880, 16384, 0);
+	close_tables(now() + 2 * seconds * 1000000000UL);
+	printf("# %lu and %lu hcalls\n", stop(0), stop(1));
+}
+
+/*
+ * The same with a vCPU whose descriptor is used as soon as it is there, by a
+ * thread that has guessed its number, perhaps before KVM_CREATE_VCPU has
+ * returned. Fails for certain only in a kernel that waits in between.
+ */
+static void *user_of_new_vcpu(void *arg)
+{
+	struct kvm_regs regs;
+	int fd = *(int *)arg;
+
+	while (ioctl(fd, KVM_GET_REGS, &regs))
+		;
+	vcpu_set_up(vm, VCPUS, fd);
+	repeat(VCPUS, H_STUFF_TCE, LIOBN, 0, 0x7770, 8UL * getpagesize(), 0);
+	return NULL;
+}
+
+static void *creator_of_vcpu(void *arg)
+{
+	int fd = ioctl(vm->fd, KVM_CREATE_VCPU, VCPUS);
+
+	CHECK(fd == *(int *)arg, "the descriptor is %d, should be %d", fd,
+	      *(int *)arg);
+	return NULL;
+}
+
+static void close_beside_new_vcpu(void)
+{
+	pthread_t user, creator;
+	int fd;
+
+	/* The number that the vCPU will have */
+	fd = dup(vm->fd);
+	close(fd);
+	if (pthread_create(&user, NULL, user_of_new_vcpu, &fd) ||
+	    pthread_create(&creator, NULL, creator_of_vcpu, &fd))
+		die("no thread");
+	while (!*(volatile int *)&vm->vcpu[VCPUS].fd)
+		pause_us(20);
+	close_tables(now() + seconds * 1000000000UL);
+	pthread_join(user, NULL);
+	pthread_join(creator, NULL);
+	printf("# %lu hcalls\n", stop(VCPUS));
+	vm->nr_vcpus = VCPUS + 1;
+}
+
+/*
+ * An hcall that takes long, as the table is the largest that there is: neither
+ * close() nor a signal that kills has to wait until it is through. What the same
+ * takes with no hcall under way is measured too, and does not count.
+ */
+#define GIANT		(1UL << 33)
+#define GIANT_ROUNDS	8
+#define GIANT_LIMIT	20000000000UL
+
+/* What parent and child tell each other: nanoseconds, 0 until they are known */
+struct giant {
+	volatile uint64_t alone, closing, go;
+	bool busy;
+};
+
+static void giant_child(enum vm_kind kind, struct giant *g)
+{
+	uint64_t start;
+	int fd;
+
+	vm = vm_create(kind, 1);
+	fd = table(LIOBN, GIANT);
+	start = now();
+	if (vcpu_hcall(&vm->vcpu[0], NULL, H_STUFF_TCE, LIOBN, 0, 0, GIANT))
+		_exit(1);
+	start = now() - start;
+	if (g->busy)
+		repeat(0, H_STUFF_TCE, LIOBN, 0, 0, GIANT, 0);
+	g->alone = start;
+
+	while (!g->go)
+		pause_us(100);
+	start = now();
+	close(fd);
+	g->closing = now() - start;
+	pause();
+}
+
+/* In nanoseconds; 0 if the hcall alone is over the limit */
+static uint64_t giant_round(struct giant *g, int round, bool busy, bool closes)
+{
+	uint64_t start = now(), took;
+	pid_t child;
+
+	memset(g, 0, sizeof(*g));
+	g->busy = busy;
+	fflush(stdout);
+	child = fork();
+	if (!child)
+		giant_child(vm->kind, g);
+	while (!g->alone && now() - start < GIANT_LIMIT)
+		pause_us(1000);
+	if (!g->alone) {
+		kill(child, SIGKILL);
+		return 0;
+	}
+
+	/* Each time at another moment of the hcall */
+	pause_us(10000 + g->alone / 1000 * round / GIANT_ROUNDS);
+	g->go = closes;
+	while (closes && !g->closing)
+		pause_us(1000);
+	start = now();
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	took = closes ? g->closing : now() - start;
+	return took ? took : 1;
+}
+
+static void giant_stuff(void)
+{
+	uint64_t alone = ~0UL, sum[2][2] = { 0 }, one;
+	struct giant *g;
+	int i;
+
+	g = mmap(NULL, sizeof(*g), PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (g == MAP_FAILED)
+		die("no shared page");
+	for (i = 0; i < 4 * GIANT_ROUNDS; i++) {
+		one = giant_round(g, i / 4, i & 1, i & 2);
+		if (!CHECK(one, "one hcall takes over %lu s",
+			   GIANT_LIMIT / 1000000000UL))
+			return;
+		sum[!!(i & 2)][i & 1] += one / 1000;
+		if (g->alone / 1000 < alone)
+			alone = g->alone / 1000;
+	}
+	munmap(g, sizeof(*g));
+	printf("# %lu us for the hcall; close() %lu us beside it, %lu us otherwise; death %lu us in it, %lu us otherwise\n",
+	       alone, sum[1][1] / GIANT_ROUNDS, sum[1][0] / GIANT_ROUNDS,
+	       sum[0][1] / GIANT_ROUNDS, sum[0][0] / GIANT_ROUNDS);
+	alone *= GIANT_ROUNDS;
+	CHECK(sum[1][1] < sum[1][0] + alone / 4, "close() waits for the hcall");
+	CHECK(sum[0][1] < sum[0][0] + alone / 4, "SIGKILL waits for the hcall");
 }
 
 /* And with H_PUT_TCE and H_GET_TCE, tables coming and going beside the one */
@@ -419,8 +567,11 @@ static const struct {
 	{ "list_changes_watched", list_changes_watched },
 	{ "close_while_used", close_while_used },
 	{ "close_beside", close_beside },
+	{ "giant_stuff", giant_stuff },
 	{ "list_page_replaced", list_page_replaced },
 	{ "memslot_comes_and_goes", memslot_comes_and_goes },
+	/* Last, as it leaves a vCPU more */
+	{ "close_beside_new_vcpu", close_beside_new_vcpu },
 };
 
 int main(int argc, char **argv)

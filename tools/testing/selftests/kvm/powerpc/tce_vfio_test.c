@@ -210,14 +210,18 @@ static long locked_kb(void)
 	return kb;
 }
 
-/* VFIO says yes either way, but keeps what is still mapped by somebody */
-static void unregister_memory(void)
+/* VFIO says yes either way, but keeps memory that is still mapped */
+static bool unregister_piece(void *at, uint64_t size)
 {
 	long before = locked_kb();
 
-	CHECK_EQ(registration(VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, vm->mem,
-			      GUEST_MEM), 0);
-	CHECK_EQ(before - locked_kb(), (long)(GUEST_MEM >> 10));
+	CHECK_EQ(registration(VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, at, size), 0);
+	return before - locked_kb() == (long)(size >> 10);
+}
+
+static void unregister_memory(void)
+{
+	CHECK(unregister_piece(vm->mem, GUEST_MEM), "memory stays mapped");
 }
 
 /*
@@ -681,6 +685,168 @@ static void attach_while_used(void)
 	unregister_memory();
 }
 
+/*
+ * Two vCPUs change the same entries over and over. The memory that they map is
+ * registered in pieces, and each piece counts its mappings. When all is unmapped
+ * each piece can be unregistered, if its count is back where it began. A count
+ * that went down in the wrong piece is missing in that one and left in another.
+ */
+#define PIECES		4
+#define PIECE		(GUEST_MEM / 2 / PIECES)
+#define PIECE_AT(i)	(GUEST_MEM / 2 + (i) * PIECE)
+
+static void repeat(struct vcpu *busy, uint64_t nr, uint64_t tce, uint64_t n)
+{
+	*busy->ctl = (struct guest_ctl){
+		.job = JOB_REPEAT, .count = 1UL << 62,
+		.arg = { nr, LIOBN, 0, tce, n },
+	};
+	vcpu_start(busy);
+}
+
+static void stop(struct vcpu *busy)
+{
+	__atomic_store_n(&busy->ctl->stop, 1, __ATOMIC_SEQ_CST);
+	vcpu_join(busy);
+	CHECK_EQ(busy->ctl->failed, 0);
+}
+
+static void same_entries(const char *what, uint64_t n, const uint64_t *job0,
+			 const uint64_t *job1)
+{
+	struct vcpu *other = &vm->vcpu[1];
+	uint64_t i;
+	int k, fd;
+
+	for (k = 0; k < PIECES; k++)
+		CHECK_EQ(registration(VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+				      gpa(vm, PIECE_AT(k)), PIECE), 0);
+	fd = table(12, 0, 512);
+	CHECK_EQ(attach(fd), 0);
+
+	repeat(cpu, job0[0], job0[1], job0[2]);
+	repeat(other, job1[0], job1[1], job1[2]);
+	sleep(2);
+	stop(cpu);
+	stop(other);
+	printf("# %s: %lu and %lu hcalls\n", what,
+	       (unsigned long)cpu->ctl->done, (unsigned long)other->ctl->done);
+
+	for (i = 0; i < n; i++)
+		CHECK_EQ(put(i << 12, 0), H_SUCCESS);
+	for (k = 0; k < PIECES; k++)
+		CHECK(unregister_piece(gpa(vm, PIECE_AT(k)), PIECE),
+		      "%s: piece %d stays pinned for good", what, k);
+	close(fd);
+	detach();
+}
+
+static void same_entries_raced(void)
+{
+	uint64_t *list = gpa(vm, GUEST_LISTS), *list2 = list + 512, i;
+	const uint64_t put0[] = { H_PUT_TCE, PIECE_AT(0) | 3, 0 };
+	const uint64_t put1[] = { H_PUT_TCE, PIECE_AT(1) | 3, 0 };
+	const uint64_t clear[] = { H_STUFF_TCE, 0, 8 };
+	const uint64_t list0[] = { H_PUT_TCE_INDIRECT, GUEST_LISTS, 8 };
+	const uint64_t list1[] = { H_PUT_TCE_INDIRECT, GUEST_LISTS + 4096, 8 };
+
+	mark_memory();
+	for (i = 0; i < 8; i++) {
+		list[i] = htobe64(PIECE_AT(i % PIECES) | 3);
+		list2[i] = htobe64(PIECE_AT((i + 1) % PIECES) | 3);
+	}
+	same_entries("two values", 1, put0, put1);
+	same_entries("a value and none", 8, put0, clear);
+	same_entries("two lists", 8, list0, list1);
+	same_entries("a list and none", 8, list0, clear);
+}
+
+/*
+ * Guest memory is not at the start of a huge page, so a hardware page that is as
+ * large would begin in the middle of one.
+ */
+static size_t huge_page_size(void)
+{
+	char line[128];
+	long kb = 0;
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Hugepagesize: %ld", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb << 10;
+}
+
+static void unaligned_huge_pages(void)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.levels = 1,
+	};
+	struct vfio_iommu_spapr_tce_remove remove = { .argsz = sizeof(remove) };
+	struct kvm_userspace_memory_region slot = {
+		.slot = 2,
+		.guest_phys_addr = 0x80000000UL,
+	};
+	size_t huge = huge_page_size();
+	char pool[128];
+	uint64_t *list = gpa(vm, GUEST_LISTS), ioba;
+	char *mem;
+	int fd;
+
+	if (huge) {
+		snprintf(pool, sizeof(pool),
+			 "/sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages",
+			 huge >> 10);
+		write_sys(pool, "4");
+		mem = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	}
+	if (!huge || mem == MAP_FAILED) {
+		tap_skipped = "no huge pages";
+		return;
+	}
+	create.page_shift = __builtin_ctzl(huge);
+	create.window_size = 16 * huge;
+	if (ioctl(container, VFIO_IOMMU_SPAPR_TCE_CREATE, &create))
+		die("VFIO_IOMMU_SPAPR_TCE_CREATE: %s", strerror(errno));
+	ioba = create.start_addr;
+	CHECK_EQ(registration(VFIO_IOMMU_SPAPR_REGISTER_MEMORY, mem, 2 * huge), 0);
+	fd = table(create.page_shift, ioba >> create.page_shift, 16);
+	CHECK_EQ(attach(fd), 0);
+
+	slot.memory_size = huge;
+	slot.userspace_addr = (uintptr_t)mem + 65536;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
+		die("KVM_SET_USER_MEMORY_REGION: %s", strerror(errno));
+	list[0] = htobe64(slot.guest_phys_addr | 3);
+	CHECK_EQ(put(ioba, slot.guest_phys_addr | 3), H_USER);
+	CHECK_EQ(put_list(ioba, 1), H_USER);
+	CHECK_EQ(get(ioba), 0);
+	slot.memory_size = 0;
+	ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+
+	slot.memory_size = huge;
+	slot.userspace_addr = (uintptr_t)mem;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
+		die("KVM_SET_USER_MEMORY_REGION: %s", strerror(errno));
+	CHECK_EQ(put(ioba, slot.guest_phys_addr | 3), H_SUCCESS);
+	CHECK_EQ(get(ioba), slot.guest_phys_addr | 3);
+	CHECK_EQ(stuff(ioba, 0, 16), H_SUCCESS);
+	CHECK(unregister_piece(mem, 2 * huge), "memory stays mapped");
+
+	slot.memory_size = 0;
+	ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+	close(fd);
+	detach();
+	remove.start_addr = create.start_addr;
+	CHECK_EQ(ioctl(container, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove), 0);
+	munmap(mem, 2 * huge);
+	write_sys(pool, "0");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -693,6 +859,8 @@ static const struct {
 	{ "attach_and_detach", attach_and_detach },
 	{ "attach_while_used", attach_while_used },
 	{ "attach_while_closed", attach_while_closed },
+	{ "same_entries_raced", same_entries_raced },
+	{ "unaligned_huge_pages", unaligned_huge_pages },
 };
 
 int main(int argc, char **argv)

@@ -118,10 +118,9 @@ static unsigned int processor(void)
 	return pvr;
 }
 
-static void add_vcpu(struct vm *vm, int id)
+void vcpu_set_up(struct vm *vm, int id, int fd)
 {
 	struct kvm_enable_cap papr = { .cap = KVM_CAP_PPC_PAPR };
-	const char *first = getenv("FIRST_VCPU");
 	struct vcpu *vcpu = &vm->vcpu[id];
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
@@ -129,11 +128,7 @@ static void add_vcpu(struct vm *vm, int id)
 
 	vcpu->vm = vm;
 	vcpu->id = id;
-	/* On POWER7 and 8 the number says which thread of a core it will have */
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU,
-			 id + (first ? atoi(first) : 0));
-	if (vcpu->fd < 0)
-		die("KVM_CREATE_VCPU: %s", strerror(errno));
+	vcpu->fd = fd;
 	size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	vcpu->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 vcpu->fd, 0);
@@ -179,9 +174,10 @@ static void put_code(struct vm *vm)
 
 struct vm *vm_create(enum vm_kind kind, int nr_vcpus)
 {
+	const char *first = getenv("FIRST_VCPU");
 	struct vm *vm = calloc(1, sizeof(*vm));
 	uint32_t order = 18;
-	int i;
+	int i, fd;
 
 	vm->kvm_fd = open_kvm();
 	vm->kind = kind;
@@ -206,8 +202,14 @@ struct vm *vm_create(enum vm_kind kind, int nr_vcpus)
 	enable_hcall(vm, H_STUFF_TCE);
 
 	vm->nr_vcpus = nr_vcpus;
-	for (i = 0; i < nr_vcpus; i++)
-		add_vcpu(vm, i);
+	for (i = 0; i < nr_vcpus; i++) {
+		/* On POWER7 and 8 the number says which thread of a core it gets */
+		fd = ioctl(vm->fd, KVM_CREATE_VCPU,
+			   i + (first ? atoi(first) : 0));
+		if (fd < 0)
+			die("KVM_CREATE_VCPU: %s", strerror(errno));
+		vcpu_set_up(vm, i, fd);
+	}
 	return vm;
 }
 

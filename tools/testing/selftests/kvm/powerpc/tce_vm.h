@@ -96,6 +96,7 @@ const char *vm_kind_name(enum vm_kind kind);
 
 /* These end the program with a message if the host does not play along */
 struct vm *vm_create(enum vm_kind kind, int nr_vcpus);
+void vcpu_set_up(struct vm *vm, int id, int fd);	/* one more vCPU */
 void vm_close_fds(struct vm *vm);	/* but not the guest's memory */
 void vm_destroy(struct vm *vm);
 void vcpu_run(struct vcpu *vcpu);	/* one job */
