@@ -619,7 +619,7 @@ static void ioctl_arguments(struct kunit *test)
 			.addr = 0x1000, .len = 4, .fd = -1, .flags = BIT(i)
 		};
 		KUNIT_EXPECT_EQ(test, kvm_ioeventfd(t->kvm, &args),
-				i < 4 ? -EBADF : -EINVAL);
+				i < 5 ? -EBADF : -EINVAL);
 	}
 	args = (struct kvm_ioeventfd) { .addr = U64_MAX - 3, .len = 4, .fd = -1 };
 	KUNIT_EXPECT_EQ(test, kvm_ioeventfd(t->kvm, &args), -EINVAL);
