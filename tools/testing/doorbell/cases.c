@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@
 #define MAX_IRQFDS	4096
 #define ZONE_KICKS	100
 #define TOUCH_PAGES	256
+#define MAX_WAITERS	256
 
 int new_eventfd(int flags)
 {
@@ -506,6 +508,43 @@ static void run_miss(struct group *group)
 	}
 	vm_destroy(&vm);
 	pool_close(&pool);
+}
+
+/* arg: whether PIO, number of epoll instances that watch the eventfd */
+static void run_waiters(struct group *group)
+{
+	struct kick kick = {
+		.pio = group->arg[0],
+		.size = group->arg[0] ? 2 : 4,
+		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
+		.data = 1,
+	};
+	struct epoll_event event = { .events = EPOLLIN };
+	int fd = new_eventfd(EFD_NONBLOCK), round, i;
+	struct op *op = &group->op[0];
+	int waiters[MAX_WAITERS];
+	struct vm vm;
+	u64 ns;
+
+	for (i = 0; i < group->arg[1]; i++) {
+		waiters[i] = epoll_create1(EPOLL_CLOEXEC);
+		if (waiters[i] < 0 ||
+		    epoll_ctl(waiters[i], EPOLL_CTL_ADD, fd, &event))
+			die_errno("cannot watch an eventfd");
+	}
+	vm_create(&vm);
+	vm_create_vcpu(&vm);
+	vm_doorbell(&vm, &kick, WILDCARD, fd, true);
+	for (round = -1; round < options.repeat; round++) {
+		if (!guest_rings(op, &vm, &kick, options.kicks, &ns))
+			break;
+		check_count(op, "the eventfd", take(fd), options.kicks);
+		op_sample(op, round, ns, options.kicks);
+	}
+	vm_destroy(&vm);
+	for (i = 0; i < group->arg[1]; i++)
+		close(waiters[i]);
+	close(fd);
 }
 
 /*
@@ -1182,6 +1221,11 @@ static void add_kicks(void)
 			add_op(add_group(run_pmu, pio, pmus[i].pmu, 0),
 			       pmus[i].text, "pmu/%s/%s", buses[pio],
 			       pmus[i].name);
+	for (pio = 1; pio >= 0; pio--)
+		for (i = 1; i <= MAX_WAITERS; i *= 16)
+			add_op(add_group(run_waiters, pio, i, 0),
+			       "a doorbell that so many epoll instances watch",
+			       "waiters/%s/%zu", buses[pio], i);
 	add_op(add_group(run_fault, 0, 0, 0),
 	       "the first store to a page of memory, among 200 doorbells",
 	       "fault/memory");
