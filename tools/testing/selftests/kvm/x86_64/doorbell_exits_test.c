@@ -758,6 +758,40 @@ TEST(doorbell_changes_while_kicking)
 	}
 }
 
+/* Private memory without a memslot: neither MMIO nor memory, so for userspace */
+
+TEST(private_memory)
+{
+	struct vm_shape shape = {
+		.mode = VM_MODE_DEFAULT,
+		.type = KVM_X86_SW_PROTECTED_VM,
+	};
+	unsigned int i;
+	struct room r;
+
+	if (!(kvm_check_cap(KVM_CAP_VM_TYPES) & BIT(KVM_X86_SW_PROTECTED_VM)))
+		SKIP(return, "no VMs with private memory");
+
+	for (unsigned int w = 0; w < ARRAY_SIZE(ways) && go(w); w++) {
+		r.vm = vm_create_shape_with_one_vcpu(shape, &r.vcpu, plain_guest);
+		map_doors(r.vm);
+		r.fd = new_eventfd();
+		door_assign(r.vm, r.fd, DOOR_GPA, 4, 0, 0);
+		vm_mem_set_private(r.vm, DOOR_GPA, getpagesize());
+		for (i = 0; i < 3; i++) {
+			EXPECT_EQ(-1, _vcpu_run(r.vcpu)) TH_LOG("%s", ways[w].name);
+			EXPECT_EQ(EFAULT, errno);
+			EXPECT_EQ(KVM_EXIT_MEMORY_FAULT, r.vcpu->run->exit_reason);
+			EXPECT_EQ(DOOR_GPA, r.vcpu->run->memory_fault.gpa);
+			EXPECT_EQ(0, eventfd_take(r.fd));
+		}
+		vm_mem_set_shared(r.vm, DOOR_GPA, getpagesize());
+		to_sync(&r);
+		EXPECT_EQ(1, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		leave(&r);
+	}
+}
+
 /* A nested guest */
 
 static uint64_t nested_exits, nested_iopm, nested_npt;
