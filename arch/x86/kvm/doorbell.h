@@ -21,6 +21,35 @@
  *	  |					  rung: enter the guest again
  *	  v
  *	all else: the emulator, the bus, userspace
+ *
+ * Interrupts are off from the guest's exit until it is entered again, if the
+ * fastpath finishes the kick: one kick, since an interrupt that is pending ends
+ * the next entry at once. What that time is made of, and what bounds it:
+ *
+ *  - our own code: no loop but the search of the index, logarithmic in the number
+ *    of addresses, the probes of a hash table, whose number the writer bounds
+ *    (io_bus_doorbell.h), and five levels of page tables at most. Each level, and
+ *    the instruction, is found among the memslots, logarithmic in their number.
+ *    733 to 996 instructions with the exit and the entry, 1,364 in 64-bit code
+ *    with four levels; 54 more among 10,000 addresses than among 16.
+ *  - the eventfd's waiters, which eventfd_signal() calls with interrupts off on
+ *    the ordinary way, too: as many as userspace has put there, 116 instructions
+ *    for each epoll instance.
+ *  - holders of the doorbell's lock and of the eventfd's: a ring by another vCPU,
+ *    that is both of the above once for each vCPU that came before, and reads and
+ *    writes of the eventfd by userspace.
+ *
+ * Which processors this has run on:
+ *
+ *  - AMD without decode assists, AVIC and SEV: QEMU's software CPU (7.2), all of
+ *    it. No AMD processor.
+ *  - AMD with decode assists: compiled only. The bytes in the VMCB are compared
+ *    and decoded by the code that has run with those from memory.
+ *  - AMD with AVIC: compiled only. Nothing here knows of it.
+ *  - SEV, SEV-ES, SEV-SNP: compiled only; such guests are left alone.
+ *  - Intel: OUT on an emulator, Bochs. No Intel processor, so it is off by
+ *    default. Stores are left to the fast MMIO bus.
+ *  - PREEMPT_RT: compiled only.
  */
 
 #include <linux/kvm_host.h>
@@ -59,8 +88,10 @@ static __always_inline bool kvm_doorbell_may_step(struct kvm_vcpu *vcpu,
 }
 
 /*
- * With interrupts off RCU waits for this processor, as long as they are.
- * Only lockdep has to be told.
+ * With interrupts off this processor is a reader of RCU already, and only lockdep
+ * has to be told. rcu_read_lock() is right as well, but counts what need not be
+ * counted: with PREEMPT_RCU it and its opposite are two calls, and a kick takes 19
+ * instructions more, of 733.
  */
 static __always_inline void kvm_doorbell_rcu_enter(void)
 {
