@@ -26,10 +26,11 @@
  * fastpath finishes the kick: one kick, since an interrupt that is pending ends
  * the next entry at once. What that time is made of, and what bounds it:
  *
- *  - our own code: no loop but the search of the index, logarithmic in the number
- *    of addresses, the probes of a hash table, whose number the writer bounds
- *    (io_bus_doorbell.h), and five levels of page tables at most. Each level, and
- *    the instruction, is found among the memslots, logarithmic in their number.
+ *  - our own code: no loop but the search of two indexes at most, for the address
+ *    and for the value, whose height the writer bounds (io_bus_index.h), and five
+ *    levels of page tables at most. Each level, and the instruction, is found among
+ *    the memslots, logarithmic in their number. A search starts again when a change
+ *    of the index overlaps it.
  *    733 to 996 instructions with the exit and the entry, 1,364 in 64-bit code
  *    with four levels; 54 more among 10,000 addresses than among 16.
  *  - the eventfd's waiters, which eventfd_signal() calls with interrupts off on
