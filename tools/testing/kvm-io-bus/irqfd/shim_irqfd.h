@@ -118,6 +118,11 @@ static inline void hlist_del_init_rcu(struct hlist_node *n)
 	     pos = hlist_entry_of(hlist_next_of(pos->member.next), typeof(*pos), member))
 
 #define DEFINE_HASHTABLE(name, bits)	struct hlist_head name[1 << (bits)]
+static inline u32 hash_64(u64 val, unsigned int bits)
+{
+	return val * 0x61C8864680B583EBull >> (64 - bits);
+}
+
 #define hash_bucket(table, key) \
 	(&(table)[hash_64(key, ilog2(sizeof(table) / sizeof((table)[0])))])
 #define hash_add(table, node, key)	hlist_add_head_rcu(node, hash_bucket(table, key))
@@ -130,8 +135,6 @@ static inline void hlist_del_init_rcu(struct hlist_node *n)
 #define DEFINE_SPINLOCK(name)	spinlock_t name = { PTHREAD_MUTEX_INITIALIZER }
 #define spin_lock_irq(l)	spin_lock(l)
 #define spin_unlock_irq(l)	spin_unlock(l)
-#define spin_lock_irqsave(l, f)	do { (f) = 0; spin_lock(l); } while (0)
-#define spin_unlock_irqrestore(l, f)	do { (void)(f); spin_unlock(l); } while (0)
 /* Who holds a spinlock is not noted */
 #undef lockdep_assert_held
 #define lockdep_assert_held(l)	((void)(l))

@@ -24,6 +24,7 @@ struct list_head {
 struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
 	struct mutex doorbell_lock;
+	unsigned int nr_doorbells;
 	unsigned long doorbell_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
