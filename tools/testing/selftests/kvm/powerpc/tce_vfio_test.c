@@ -538,6 +538,50 @@ static void mirrored_1m(void)
 	mirrored(20);
 }
 
+/*
+ * An entry of the guest that is 2048 of the hardware's, more than are changed at
+ * once. If it fails in the middle, nothing of it stays, and no count.
+ */
+static void entry_in_parts(void)
+{
+	const uint64_t page = GUEST_MEM / 2, at = GUEST_MEM / 2;
+	uint64_t *list = gpa(vm, GUEST_LISTS);
+	int fd;
+
+	mark_memory();
+	fd = table(__builtin_ctzl(page), 0, 3);
+	CHECK_EQ(attach(fd), 0);
+
+	CHECK_EQ(registration(VFIO_IOMMU_SPAPR_REGISTER_MEMORY, gpa(vm, at),
+			      page / 2), 0);
+	CHECK_EQ(put(0, at | 3), H_USER);
+	CHECK_EQ(get(0), 0);
+	HW_HAS_NOT(0);
+	HW_HAS_NOT(page / 2 - 4096);
+	CHECK(unregister_piece(gpa(vm, at), page / 2), "memory stays mapped");
+
+	register_memory();
+	CHECK_EQ(put(0, at | 3), H_SUCCESS);
+	HW_HAS(0, at);
+	HW_HAS(page / 2, at + page / 2);
+	HW_HAS(page - 4096, at + page - 4096);
+	HW_HAS_NOT(page);
+	list[0] = 0;
+	list[1] = htobe64(at | 3);
+	CHECK_EQ(put_list(0, 2), H_SUCCESS);
+	HW_HAS_NOT(0);
+	HW_HAS_NOT(page - 4096);
+	HW_HAS(page, at);
+	HW_HAS(2 * page - 4096, at + page - 4096);
+	CHECK_EQ(get(page), at | 3);
+	CHECK_EQ(stuff(0, 0, 3), H_SUCCESS);
+	HW_HAS_NOT(page);
+	HW_HAS_NOT(2 * page - 4096);
+	close(fd);
+	detach();
+	unregister_memory();
+}
+
 static void attach_and_detach(void)
 {
 	uint64_t a = GUEST_MEM / 2 + 4096;
@@ -862,6 +906,7 @@ static const struct {
 	{ "mirrored_4k", mirrored_4k },
 	{ "mirrored_64k", mirrored_64k },
 	{ "mirrored_1m", mirrored_1m },
+	{ "entry_in_parts", entry_in_parts },
 	{ "attach_and_detach", attach_and_detach },
 	{ "attach_while_used", attach_while_used },
 	{ "attach_while_closed", attach_while_closed },
