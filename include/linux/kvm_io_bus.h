@@ -36,7 +36,7 @@ enum kvm_bus {
  * Doorbells of one VM at most. It bounds the height of an index, and so the
  * work of a lookup and of a change.
  */
-#define KVM_IO_BUS_MAX_DOORBELLS (1U << 20)
+#define KVM_IO_BUS_MAX_DOORBELLS 1048576
 
 /* Keys in order, each with one pointer: see virt/kvm/io_bus_index.h. */
 struct kvm_io_index {
