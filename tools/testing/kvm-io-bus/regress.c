@@ -821,6 +821,36 @@ static bool index_without_memory(void)
 	return true;
 }
 
+/* The address that a list has come to loses all its doorbells meanwhile. */
+static void lose_listed(void)
+{
+	unsigned int i;
+
+	shim_on_resched = NULL;
+	for (i = 0; i < 300; i++)
+		ioeventfd(0x1000, 4, MATCH | GONE, i, 1);
+}
+
+static bool list_while_it_changes(void)
+{
+	static struct kvm_io_doorbell_info info[400];
+	unsigned int i;
+
+	for (i = 0; i < 300; i++)
+		TEST(!ioeventfd(0x1000, 4, MATCH, i, 1));
+	TEST(!ioeventfd(0x2000, 4, 0, 0, 2));
+	TEST(!ioeventfd(0x3000, 4, 0, 0, 3));
+	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 400) == 302);
+	TEST(info[299].key.data == 299 && info[301].key.addr == 0x3000);
+
+	/* What was listed before it went, and what stays */
+	shim_on_resched = lose_listed;
+	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 400) == 258);
+	TEST(info[256].key.addr == 0x2000 && info[257].key.addr == 0x3000);
+	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 400) == 2);
+	return true;
+}
+
 /* The index as such: what io_bus.c never asks of it. */
 static bool index_alone(void)
 {
@@ -879,6 +909,37 @@ static bool index_is_well(const struct kvm_io_index_node *node)
 		TEST(here->key[here->nr - 1] < node->key[i + 1]);
 		TEST(next->level == here->level);
 		TEST(here->nr >= KVM_IO_INDEX_LEAST);
+	}
+	return true;
+}
+
+/* The last node of each level may have one entry, or lose it. */
+static bool index_ends_with_one(void)
+{
+	const unsigned int full = KVM_IO_INDEX_FANOUT * KVM_IO_INDEX_FANOUT;
+	struct kvm_io_index_place place;
+	struct kvm_io_index index;
+	unsigned int more, i;
+
+	for (more = 1; more <= 2; more++) {
+		kvm_io_index_init(&index);
+		for (i = 0; i < full + more; i++) {
+			TEST(!kvm_io_index_locate(&index, i, &place));
+			TEST(!kvm_io_index_insert(&index, i, &index, &place));
+		}
+		TEST(index_is_well(index.root) && index.root->level == 2);
+		TEST(kvm_io_index_locate(&index, full, &place));
+		kvm_io_index_remove(&index, &place);
+		/* An empty node gets half of its neighbour's, a last one nothing. */
+		TEST(index_is_well(index.root) && index.root->level == 2);
+		for (i = 0; i < full + more; i++) {
+			bool found = kvm_io_index_locate(&index, i, &place);
+
+			TEST(found == (i != full));
+			if (found)
+				kvm_io_index_remove(&index, &place);
+		}
+		TEST(!index.root);
 	}
 	return true;
 }
@@ -1037,7 +1098,9 @@ static const struct {
 	{ "index_in_any_order", index_in_any_order },
 	{ "kicks_during_changes", kicks_during_changes },
 	{ "index_without_memory", index_without_memory },
+	{ "list_while_it_changes", list_while_it_changes },
 	{ "index_alone", index_alone },
+	{ "index_ends_with_one", index_ends_with_one },
 	{ "index_keeps_its_bounds", index_keeps_its_bounds },
 	{ "all_layouts", all_layouts },
 };

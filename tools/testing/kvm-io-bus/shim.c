@@ -29,6 +29,7 @@ struct eventfd_ctx *shim_fd[SHIM_NR_FDS];
 void (*shim_on_signal)(struct eventfd_ctx *ctx);
 #endif
 bool (*shim_on_srcu_wait)(void);
+void (*shim_on_resched)(void);
 bool shim_quiet;
 bool shim_in_hook;
 

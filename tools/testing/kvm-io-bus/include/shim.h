@@ -319,7 +319,11 @@ static inline void spin_unlock(spinlock_t *lock)
 	do { spin_lock(lock); local_irq_save(flags); } while (0)
 #define spin_unlock_irqrestore(lock, flags) \
 	do { local_irq_restore(flags); spin_unlock(lock); } while (0)
-#define cond_resched()		do { } while (0)
+
+/* What another task does as soon as it can */
+extern void (*shim_on_resched)(void);
+#define cond_resched() \
+	do { if (shim_on_resched) shim_on_resched(); } while (0)
 
 struct mutex {
 	pthread_mutex_t mutex;
