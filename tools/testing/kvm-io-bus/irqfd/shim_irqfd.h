@@ -210,7 +210,7 @@ void wake_up_all(wait_queue_head_t *wqh);
 		while (!(cond)) \
 			shim_wait(&(wq), &_seen); \
 	} while (0)
-/* Nobody is killed here */
+/* No task is killed here */
 #define wait_event_killable(wq, cond) ({ wait_event(wq, cond); 0; })
 #define wait_event_lock_irq(wq, cond, lock) \
 	do { \
