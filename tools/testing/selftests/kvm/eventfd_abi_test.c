@@ -174,7 +174,7 @@ static void files_open(struct files *f, struct kvm_vm *vm)
 	f->fd[F_SIGNAL] = signalfd(-1, &set, 0);
 	f->fd[F_INOTIFY] = inotify_init1(0);
 	/* A small kernel may not have it: something else that is no eventfd */
-	if (f->fd[F_INOTIFY] < 0 && errno == ENOSYS)
+	if (f->fd[F_INOTIFY] < 0)
 		f->fd[F_INOTIFY] = open("/dev/zero", O_RDONLY);
 	f->fd[F_MEMFD] = memfd_create("eventfd_abi", 0);
 	f->fd[F_KVM] = vm->kvm_fd;
