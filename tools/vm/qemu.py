@@ -31,6 +31,7 @@ SPLAT = re.compile(
     r'Kernel panic|soft lockup|hard LOCKUP|vm: kmemleak:|'
     r'refcount_t: |list_(add|del) corruption|Bad page state|'
     r'held lock freed|still held|suspicious RCU usage)')
+OOPS = re.compile(r'BUG: |Oops: |general protection fault|Machine Check')
 
 
 def say(*words):
@@ -381,7 +382,13 @@ def main():
     if why is None:
         panic = [line for line in lines if 'Kernel panic' in line]
         if panic:
-            why = re.sub(r'^\[[^]]*\] *', '', panic[0])
+            # A summary of many tests has room for one line: what, and where
+            first = next((i for i, line in enumerate(lines) if OOPS.search(line)), None)
+            if first is not None:
+                where = next((line for line in lines[first:] if 'RIP:' in line), '')
+                panic += [lines[first], where]
+            why = '; '.join(filter(None, (re.sub(r'^\[[^]]*\] *', '', line)
+                                          for line in panic)))
         elif words:
             why = 'QEMU ended: ' + words.splitlines()[-1]
         else:
