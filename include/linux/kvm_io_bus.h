@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 /*
- * The I/O bus: which in-kernel device, or which doorbell, takes an access of
+ * The I/O bus: which in-kernel device, or which ioeventfd, takes an access of
  * the guest. Documentation/virt/kvm/io-bus.rst tells how it works,
  * virt/kvm/io_bus.c has the protocol of readers and writers.
  */
@@ -17,10 +17,10 @@ struct kvm;
 struct kvm_io_device;
 struct kvm_io_index_node;
 struct kvm_io_range_table;
-struct kvm_io_register;
+struct kvm_ioeventfd_set;
 struct kvm_vcpu;
 
-/* The address spaces in which devices and doorbells are looked up. */
+/* The address spaces in which devices and ioeventfds are looked up. */
 enum kvm_bus {
 	KVM_MMIO_BUS,
 	KVM_PIO_BUS,
@@ -29,14 +29,14 @@ enum kvm_bus {
 	KVM_NR_BUSES
 };
 
-/* Devices on one bus at most, doorbells not counted. */
+/* Devices on one bus at most, ioeventfds not counted. */
 #define KVM_IO_BUS_MAX_DEVS 1000
 
 /*
- * Doorbells of one VM at most. It bounds the height of an index, and so the
+ * Ioeventfds of one VM at most. It bounds the height of an index, and so the
  * work of a lookup and of a change.
  */
-#define KVM_IO_BUS_MAX_DOORBELLS 1048576
+#define KVM_MAX_IOEVENTFDS 1048576
 
 /* Keys in order, each with one pointer: see virt/kvm/io_bus_index.h. */
 struct kvm_io_index {
@@ -53,28 +53,30 @@ struct kvm_io_ranges {
 
 /**
  * struct kvm_io_bus - what one VM has registered on one bus
- * @registers: the addresses that have doorbells; written under
- *	kvm->doorbell_lock, read under RCU
+ * @ioeventfds: the addresses that have ioeventfds; written under
+ *	kvm->ioeventfd_lock, read under RCU
  * @ranges: the devices; written under kvm->slots_lock, read under RCU, the
  *	devices themselves used under kvm->srcu
  */
 struct kvm_io_bus {
-	struct kvm_io_index registers;
+	struct kvm_io_index ioeventfds;
 	struct kvm_io_ranges ranges;
 };
 
 /**
- * struct kvm_io_miss - what a vCPU has found out about a write: it rings nothing
- * @seq: kvm->doorbell_seq as it was before; 0 if nothing has been found out yet
+ * struct kvm_io_miss - what a vCPU has found out about a write: it rings
+ * nothing
+ * @seq: kvm->ioeventfd_seq as it was before; 0 if nothing has been found out
+ *	yet
  * @addr: where to
  * @data: the value, if @len
  * @bus: the bus
  * @len: width of the write in bytes; 0 if no write to @addr rings, whatever it
  *	writes
  *
- * True as long as no doorbell is registered, that is while kvm->doorbell_seq has
- * the same value. So who searches before it is certain that the access can be
- * handled does not search in vain: kvm_io_bus_write() does not search again.
+ * True as long as no ioeventfd is registered, that is while kvm->ioeventfd_seq
+ * has the same value. So who searches before it is certain that the access can
+ * be handled does not search in vain: kvm_io_bus_write() does not search again.
  *
  * Written and read by the vCPU's own thread only.
  */
@@ -87,13 +89,13 @@ struct kvm_io_miss {
 };
 
 /**
- * struct kvm_io_doorbell_key - which writes ring a doorbell
+ * struct kvm_ioeventfd_key - which writes ring an ioeventfd
  * @addr: guest physical address, port or subchannel id, to be hit exactly
  * @data: value that must be written, if @match
  * @len: width of the write in bytes: 1, 2, 4 or 8; 0 for any width
  * @match: whether @data is compared; never set together with @len 0
  */
-struct kvm_io_doorbell_key {
+struct kvm_ioeventfd_key {
 	u64 addr;
 	u64 data;
 	u8 len;
@@ -101,14 +103,14 @@ struct kvm_io_doorbell_key {
 };
 
 /**
- * struct kvm_io_doorbell_info - a doorbell as it was when it was looked at
+ * struct kvm_ioeventfd_info - an ioeventfd as it was when it was looked at
  * @bus: the bus
  * @key: which writes ring it
  * @rings: how often it was rung
  */
-struct kvm_io_doorbell_info {
+struct kvm_ioeventfd_info {
 	enum kvm_bus bus;
-	struct kvm_io_doorbell_key key;
+	struct kvm_ioeventfd_key key;
 	unsigned long rings;
 };
 
@@ -154,8 +156,8 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
 bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value);
-struct kvm_io_register *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
-bool kvm_io_bus_ring_found(struct kvm_io_register *reg, gpa_t gpa, int len,
+struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
+bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
 			   u64 value);
 bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value);
 
@@ -166,18 +168,18 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr);
 
-unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
-					struct kvm_io_doorbell_info *info,
-					unsigned long max);
+unsigned long kvm_io_bus_list_ioeventfds(struct kvm *kvm,
+					 struct kvm_ioeventfd_info *info,
+					 unsigned long max);
 unsigned long kvm_io_bus_list_devs(struct kvm *kvm,
 				   struct kvm_io_dev_info *info,
 				   unsigned long max);
 
-int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
-				 const struct kvm_io_doorbell_key *key,
-				 struct eventfd_ctx *eventfd);
-int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
-				   const struct kvm_io_doorbell_key *key,
-				   struct eventfd_ctx *eventfd);
+int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
+				  const struct kvm_ioeventfd_key *key,
+				  struct eventfd_ctx *eventfd);
+int kvm_io_bus_unregister_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
+				    const struct kvm_ioeventfd_key *key,
+				    struct eventfd_ctx *eventfd);
 
 #endif /* __LINUX_KVM_IO_BUS_H */

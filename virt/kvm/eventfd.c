@@ -23,7 +23,7 @@
  * Return: 0; -EINVAL for a length that is not 0, 1, 2, 4 or 8, a range that
  * wraps, an unknown flag, a value to match without a length, or an fd that is
  * no eventfd; -EBADF for an fd that is not open; -EEXIST, -ENOENT, -ENOMEM, and
- * -ENOSPC if the VM has KVM_IO_BUS_MAX_DOORBELLS.
+ * -ENOSPC if the VM has KVM_MAX_IOEVENTFDS.
  */
 int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of KVM_IOEVENTFD and KVM_IRQFD: what may be assigned, what a write
- * rings, which interrupt an event becomes, who keeps what alive, and what is
- * left after a failed allocation. The VM has no memory, no vCPU and routes that
- * end in this file.
+ * KUnit tests of KVM_IOEVENTFD and KVM_IRQFD: what may be assigned, what a
+ * write rings, which interrupt an event becomes, who keeps what alive, and what
+ * is left after a failed allocation. The VM has no memory, no vCPU and routes
+ * that end in this file.
  *
  * Only userspace can make eventfds. The tests take those that the process which
  * starts them has at fd 900 and above, and are skipped without: load KVM, then
@@ -226,8 +226,8 @@ static void efd_test_exit(struct kunit *test)
 	current_test = NULL;
 }
 
-static int bell(struct efd_test *t, u64 addr, u32 len, u64 data, u32 flags,
-		unsigned int fd)
+static int ioeventfd(struct efd_test *t, u64 addr, u32 len, u64 data, u32 flags,
+		     unsigned int fd)
 {
 	struct kvm_ioeventfd args = {
 		.addr = addr, .len = len, .datamatch = data, .flags = flags,
@@ -264,7 +264,7 @@ static int kick_on(struct efd_test *t, enum kvm_bus bus, u64 addr, int len,
 
 static const struct file_operations no_eventfd_fops;
 
-static void bell_fds(struct kunit *test)
+static void ioeventfd_fds(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	struct kvm_ioeventfd args = { .addr = 0x1000, .len = 4, .fd = -1 };
@@ -286,7 +286,7 @@ static void bell_fds(struct kunit *test)
 	EXPECT_RINGS(test, t, 0x1000, 4, 0, 0, 0);
 }
 
-static void bell_arguments(struct kunit *test)
+static void ioeventfd_arguments(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	u32 i;
@@ -294,29 +294,29 @@ static void bell_arguments(struct kunit *test)
 	for (i = 0; i < 32; i++) {
 		bool good = !i || (i <= 8 && is_power_of_2(i));
 
-		KUNIT_EXPECT_EQ(test, bell(t, 0x1000, i, 0, 0, 0),
+		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, i, 0, 0, 0),
 				good ? 0 : -EINVAL);
 		/* Nobody checks what is to go: it is not there, or it is. */
-		KUNIT_EXPECT_EQ(test, bell(t, 0x1000, i, 0, OFF, 0),
+		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, i, 0, OFF, 0),
 				good ? 0 : -ENOENT);
-		KUNIT_EXPECT_EQ(test, bell(t, 0x1000, i, 0, OFF, 0), -ENOENT);
+		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, i, 0, OFF, 0), -ENOENT);
 	}
 	/* Bit 4 means nothing. */
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, BIT(4), 0), 0);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, OFF, 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 0, BIT(4), 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 0, OFF, 0), 0);
 	for (i = 5; i < 32; i++)
-		KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, BIT(i), 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 0, 0, MATCH, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, bell(t, U64_MAX - 3, 4, 0, 0, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, bell(t, U64_MAX - 4, 4, 0, 0, 0), 0);
-	KUNIT_EXPECT_EQ(test, bell(t, U64_MAX, 0, 0, 0, 0), 0);
+		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 0, BIT(i), 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 0, 0, MATCH, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, U64_MAX - 3, 4, 0, 0, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, U64_MAX - 4, 4, 0, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, U64_MAX, 0, 0, 0, 0), 0);
 	EXPECT_RINGS(test, t, U64_MAX - 4, 4, 0, 0, 1);
 	EXPECT_RINGS(test, t, U64_MAX, 1, 0, 0, 1);
-	KUNIT_EXPECT_EQ(test, bell(t, U64_MAX - 3, 4, 0, OFF, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, U64_MAX - 3, 4, 0, OFF, 0), -ENOENT);
 }
 
 /* Which two may not be on one bus, in either order. */
-static void bell_exclusivity(struct kunit *test)
+static void ioeventfd_exclusivity(struct kunit *test)
 {
 	static const struct {
 		u32 len[2], flags[2];
@@ -349,27 +349,27 @@ static void bell_exclusivity(struct kunit *test)
 		for (first = 0; first < 2; first++) {
 			unsigned int a = first, b = !first;
 
-			KUNIT_EXPECT_EQ(test, bell(t, 0x1000 + a * pairs[i].addr,
-						   pairs[i].len[a], pairs[i].data[a],
-						   pairs[i].flags[a], 0), 0);
+			KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000 + a * pairs[i].addr,
+							pairs[i].len[a], pairs[i].data[a],
+							pairs[i].flags[a], 0), 0);
 			KUNIT_EXPECT_EQ_MSG(test,
-					    bell(t, 0x1000 + b * pairs[i].addr,
-						 pairs[i].len[b], pairs[i].data[b],
-						 pairs[i].flags[b], 1),
+					    ioeventfd(t, 0x1000 + b * pairs[i].addr,
+						      pairs[i].len[b], pairs[i].data[b],
+						      pairs[i].flags[b], 1),
 					    pairs[i].both ? 0 : -EEXIST,
 					    "pair %u, %u first", i, first);
-			KUNIT_EXPECT_EQ(test, bell(t, 0x1000 + b * pairs[i].addr,
-						   pairs[i].len[b], pairs[i].data[b],
-						   pairs[i].flags[b] | OFF, 1),
+			KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000 + b * pairs[i].addr,
+							pairs[i].len[b], pairs[i].data[b],
+							pairs[i].flags[b] | OFF, 1),
 					pairs[i].both ? 0 : -ENOENT);
-			KUNIT_EXPECT_EQ(test, bell(t, 0x1000 + a * pairs[i].addr,
-						   pairs[i].len[a], pairs[i].data[a],
-						   pairs[i].flags[a] | OFF, 0), 0);
+			KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000 + a * pairs[i].addr,
+							pairs[i].len[a], pairs[i].data[a],
+							pairs[i].flags[a] | OFF, 0), 0);
 		}
 	}
 }
 
-static void bell_datamatch(struct kunit *test)
+static void ioeventfd_datamatch(struct kunit *test)
 {
 	static const int lens[] = { 1, 2, 4, 8 };
 	struct efd_test *t = test->priv;
@@ -381,8 +381,8 @@ static void bell_datamatch(struct kunit *test)
 		int bits = 8 * lens[i];
 		u64 mask = bits == 64 ? U64_MAX : BIT_ULL(bits) - 1;
 
-		KUNIT_ASSERT_EQ(test, bell(t, 0x1000, lens[i], value & mask,
-					   MATCH, i), 0);
+		KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1000, lens[i], value & mask,
+						MATCH, i), 0);
 	}
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		EXPECT_RINGS(test, t, 0x1000, lens[i], value, i, 1);
@@ -395,7 +395,7 @@ static void bell_datamatch(struct kunit *test)
 	EXPECT_RINGS(test, t, 0x1000, 3, value, 1, 0);
 
 	/* Wider than the access: never. */
-	KUNIT_ASSERT_EQ(test, bell(t, 0x2000, 1, 0x100, MATCH, 0), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x2000, 1, 0x100, MATCH, 0), 0);
 	EXPECT_RINGS(test, t, 0x2000, 1, 0x100, 0, 0);
 	EXPECT_RINGS(test, t, 0x2000, 1, 0, 0, 0);
 
@@ -408,7 +408,7 @@ static void bell_datamatch(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, take(t->ctx[i]), 0);
 }
 
-static void bell_buses(struct kunit *test)
+static void ioeventfd_buses(struct kunit *test)
 {
 	static const enum kvm_bus bus[] = {
 		KVM_MMIO_BUS, KVM_PIO_BUS, KVM_VIRTIO_CCW_NOTIFY_BUS,
@@ -418,8 +418,8 @@ static void bell_buses(struct kunit *test)
 	unsigned int i, j;
 
 	for (i = 0; i < 3; i++)
-		KUNIT_ASSERT_EQ(test, bell(t, 0x1000, 4, 0, flags[i], i), 0);
-	KUNIT_ASSERT_EQ(test, bell(t, 0x2000, 0, 0, 0, 3), 0);
+		KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1000, 4, 0, flags[i], i), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x2000, 0, 0, 0, 3), 0);
 	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_EQ(test, kick_on(t, bus[i], 0x1000, 4, 0), 0);
 		for (j = 0; j < NR_NEEDED; j++)
@@ -430,12 +430,12 @@ static void bell_buses(struct kunit *test)
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_FAST_MMIO_BUS, 0x2000, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, take(t->ctx[3]), 1);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x2000, 0, 0, OFF, 3), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x2000, 0, 0, OFF, 3), 0);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_FAST_MMIO_BUS, 0x2000, 0, 0),
 			-EOPNOTSUPP);
 }
 
-static void bell_before_device(struct kunit *test)
+static void ioeventfd_before_device(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 
@@ -443,7 +443,7 @@ static void bell_before_device(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, kvm_io_bus_register_dev(t->kvm, KVM_MMIO_BUS,
 						      0x1000, 0x100, &t->dev), 0);
 	mutex_unlock(&t->kvm->slots_lock);
-	KUNIT_ASSERT_EQ(test, bell(t, 0x1010, 4, 1, MATCH, 0), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1010, 4, 1, MATCH, 0), 0);
 
 	EXPECT_RINGS(test, t, 0x1010, 4, 1, 0, 1);
 	KUNIT_EXPECT_EQ(test, t->dev_writes, 0);
@@ -452,7 +452,7 @@ static void bell_before_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x100c, 4, 1), 0);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1014, 4, 1), 0);
 	KUNIT_EXPECT_EQ(test, t->dev_writes, 3);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1010, 4, 1, MATCH | OFF, 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1010, 4, 1, MATCH | OFF, 0), 0);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1010, 4, 1), 0);
 	KUNIT_EXPECT_EQ(test, t->dev_writes, 4);
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 0);
@@ -460,22 +460,22 @@ static void bell_before_device(struct kunit *test)
 	kvm_io_bus_destroy(t->kvm);
 }
 
-static void bell_deassign_is_exact(struct kunit *test)
+static void ioeventfd_deassign_is_exact(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	int fd;
 
-	KUNIT_ASSERT_EQ(test, bell(t, 0x1000, 4, 7, MATCH, 0), 0);
-	KUNIT_ASSERT_EQ(test, bell(t, 0x1000, 4, 8, MATCH, 0), 0);
-	KUNIT_ASSERT_EQ(test, bell(t, 0x1000, 2, 0, 0, 0), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1000, 4, 7, MATCH, 0), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1000, 4, 8, MATCH, 0), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1000, 2, 0, 0, 0), 0);
 
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 7, MATCH | OFF, 1), -ENOENT);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1001, 4, 7, MATCH | OFF, 0), -ENOENT);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 8, 7, MATCH | OFF, 0), -ENOENT);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 9, MATCH | OFF, 0), -ENOENT);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 7, OFF, 0), -ENOENT);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 2, 0, MATCH | OFF, 0), -ENOENT);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 7, MATCH | PIO | OFF, 0),
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 7, MATCH | OFF, 1), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1001, 4, 7, MATCH | OFF, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 8, 7, MATCH | OFF, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 9, MATCH | OFF, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 7, OFF, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 2, 0, MATCH | OFF, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 7, MATCH | PIO | OFF, 0),
 			-ENOENT);
 	EXPECT_RINGS(test, t, 0x1000, 4, 7, 0, 1);
 	EXPECT_RINGS(test, t, 0x1000, 4, 8, 0, 1);
@@ -486,22 +486,22 @@ static void bell_deassign_is_exact(struct kunit *test)
 	KUNIT_ASSERT_GE(test, fd, 0);
 	close_fd(t->fd[0]);
 	t->fd[0] = fd;
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 7, MATCH | OFF, 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 7, MATCH | OFF, 0), 0);
 	EXPECT_RINGS(test, t, 0x1000, 4, 7, 0, 0);
 	EXPECT_RINGS(test, t, 0x1000, 4, 8, 0, 1);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 2, 5, OFF, 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 2, 5, OFF, 0), 0);
 	EXPECT_RINGS(test, t, 0x1000, 2, 9, 0, 0);
 	EXPECT_RINGS(test, t, 0x1000, 4, 8, 0, 1);
 }
 
-static void bell_many_of_one_eventfd(struct kunit *test)
+static void ioeventfd_many_of_one_eventfd(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	unsigned int i, wrong = 0;
 
 	for (i = 0; i < 500; i++) {
-		wrong += !!bell(t, 0x1000, 4, i, MATCH, 0);
-		wrong += !!bell(t, 0x2000 + 4 * i, 4, 0, 0, 0);
+		wrong += !!ioeventfd(t, 0x1000, 4, i, MATCH, 0);
+		wrong += !!ioeventfd(t, 0x2000 + 4 * i, 4, 0, 0, 0);
 	}
 	for (i = 0; i < 500; i++) {
 		wrong += !!kick_on(t, KVM_MMIO_BUS, 0x1000, 4, i);
@@ -509,7 +509,7 @@ static void bell_many_of_one_eventfd(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 1000);
 	for (i = 0; i < 500; i += 2)
-		wrong += !!bell(t, 0x1000, 4, i, MATCH | OFF, 0);
+		wrong += !!ioeventfd(t, 0x1000, 4, i, MATCH | OFF, 0);
 	for (i = 0; i < 500; i++)
 		wrong += (i & 1) != !kick_on(t, KVM_MMIO_BUS, 0x1000, 4, i);
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 250);
@@ -524,7 +524,7 @@ static struct file *last_file(struct kunit *test)
 	return files[--nr_files];
 }
 
-static void bell_outlives_its_fd(struct kunit *test)
+static void ioeventfd_outlives_its_fd(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	struct file *file = last_file(test);
@@ -533,14 +533,14 @@ static void bell_outlives_its_fd(struct kunit *test)
 	close_fd(t->fd[0]);
 	t->fd[0] = give_fd(file);
 	KUNIT_ASSERT_GE(test, t->fd[0], 0);
-	KUNIT_EXPECT_EQ(test, bell(t, 0x1000, 4, 0, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 0, 0, 0), 0);
 	close_fd(t->fd[0]);
 	t->fd[0] = -1;
 	__fput_sync(file);
 
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1000, 4, 0), 0);
 	KUNIT_EXPECT_EQ(test, take(ctx), 1);
-	/* The last but the doorbell's: KASAN would tell if it was not there. */
+	/* The last but the ioeventfd's: KASAN would tell if it was not there. */
 	eventfd_ctx_put(ctx);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1000, 4, 0), 0);
 	kvm_io_bus_destroy(t->kvm);
@@ -591,7 +591,7 @@ static void need_faults(struct kunit *test)
 		kunit_skip(test, "no failslab, or it ignores GFP_KERNEL");
 }
 
-static void bell_without_memory(struct kunit *test)
+static void ioeventfd_without_memory(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	unsigned int nth, shape, allocations = 0, failures = 0, wrong = 0;
@@ -603,13 +603,13 @@ static void bell_without_memory(struct kunit *test)
 	for (shape = 0; shape < 40; shape++) {
 		for (nth = 1; nth < 100; nth++) {
 			fail_nth(nth);
-			ret = bell(t, 0x1000, 4, shape, MATCH, 0);
+			ret = ioeventfd(t, 0x1000, 4, shape, MATCH, 0);
 			failed = has_failed();
 			if (!failed)
 				break;
 			/* That was somebody who can do without: kmemleak. */
 			if (!ret) {
-				wrong += !!bell(t, 0x1000, 4, shape,
+				wrong += !!ioeventfd(t, 0x1000, 4, shape,
 						MATCH | OFF, 0);
 				continue;
 			}
@@ -630,7 +630,7 @@ static void bell_without_memory(struct kunit *test)
 	/* And what goes needs none. */
 	for (shape = 0; shape < 40; shape++) {
 		fail_nth(1);
-		ret = bell(t, 0x1000, 4, shape, MATCH | OFF, 0);
+		ret = ioeventfd(t, 0x1000, 4, shape, MATCH | OFF, 0);
 		allocations += has_failed();
 		wrong += !!ret;
 		wrong += !kick_on(t, KVM_MMIO_BUS, 0x1000, 4, shape);
@@ -1127,9 +1127,9 @@ static void irq_without_memory(struct kunit *test)
 #endif /* CONFIG_HAVE_KVM_IRQ_ROUTING */
 
 /*
- * Two tasks kick one doorbell. Each kick of the first one is interrupted as soon
- * as interrupts are on again, and the interrupt goes on until the second task has
- * kicked. It cannot, if the doorbell's lock is held meanwhile.
+ * Two tasks kick one ioeventfd. Each kick of the first one is interrupted as
+ * soon as interrupts are on again, and the interrupt goes on until the second
+ * task has kicked. It cannot, if the ioeventfd's lock is held meanwhile.
  */
 struct held {
 	struct efd_test *t;
@@ -1195,7 +1195,7 @@ static int held_kick(void *data)
 	return 0;
 }
 
-static void bell_not_held_in_interrupts(struct kunit *test)
+static void ioeventfd_not_held_in_interrupts(struct kunit *test)
 {
 	struct efd_test *t = test->priv;
 	struct task_struct *other;
@@ -1211,7 +1211,7 @@ static void bell_not_held_in_interrupts(struct kunit *test)
 	init_irq_work(&held->interrupt, held_interrupt);
 	init_waitqueue_func_entry(&held->entry, held_wakeup);
 	init_poll_funcptr(&held->pt, held_enqueue);
-	KUNIT_ASSERT_EQ(test, bell(t, 0x1000, 4, 0, 0, 0), 0);
+	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x1000, 4, 0, 0, 0), 0);
 
 	migrate_disable();
 	held->cpu = raw_smp_processor_id();
@@ -1245,17 +1245,17 @@ static void bell_not_held_in_interrupts(struct kunit *test)
 }
 
 static struct kunit_case efd_test_cases[] = {
-	KUNIT_CASE(bell_fds),
-	KUNIT_CASE(bell_arguments),
-	KUNIT_CASE(bell_exclusivity),
-	KUNIT_CASE(bell_datamatch),
-	KUNIT_CASE(bell_buses),
-	KUNIT_CASE(bell_before_device),
-	KUNIT_CASE(bell_deassign_is_exact),
-	KUNIT_CASE(bell_many_of_one_eventfd),
-	KUNIT_CASE(bell_outlives_its_fd),
-	KUNIT_CASE(bell_without_memory),
-	KUNIT_CASE(bell_not_held_in_interrupts),
+	KUNIT_CASE(ioeventfd_fds),
+	KUNIT_CASE(ioeventfd_arguments),
+	KUNIT_CASE(ioeventfd_exclusivity),
+	KUNIT_CASE(ioeventfd_datamatch),
+	KUNIT_CASE(ioeventfd_buses),
+	KUNIT_CASE(ioeventfd_before_device),
+	KUNIT_CASE(ioeventfd_deassign_is_exact),
+	KUNIT_CASE(ioeventfd_many_of_one_eventfd),
+	KUNIT_CASE(ioeventfd_outlives_its_fd),
+	KUNIT_CASE(ioeventfd_without_memory),
+	KUNIT_CASE(ioeventfd_not_held_in_interrupts),
 #ifdef CONFIG_HAVE_KVM_IRQ_ROUTING
 	KUNIT_CASE(irq_arguments),
 #ifdef CONFIG_X86

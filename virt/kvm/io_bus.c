@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The I/O bus of KVM: takes a guest's access to the doorbell or to the
+ * The I/O bus of KVM: takes a guest's access to the ioeventfd or to the
  * in-kernel device that it belongs to.
  *
- * Order. A write rings the doorbell that it matches, and nobody else sees it.
+ * Order. A write rings the ioeventfd that it matches, and nobody else sees it.
  * Every other access is offered to the devices whose range holds all of it, the
  * narrowest range first and among equals the one that was registered first,
  * until one accepts.
@@ -12,24 +12,25 @@
  *
  *  what                 written under       read under  freed by
  *  -------------------  ------------------  ----------  ---------------------
- *  index of registers   kvm->doorbell_lock  RCU         kfree_rcu()
- *  registers, values    kvm->doorbell_lock  RCU         kfree_rcu()
- *  doorbells            kvm->doorbell_lock  RCU         kfree_rcu(), after
- *                                                       doorbell->lock ended it
+ *  index of sets       kvm->ioeventfd_lock  RCU         kfree_rcu()
+ *  ioeventfds, values    kvm->ioeventfd_lock  RCU         kfree_rcu()
+ *  ioeventfds            kvm->ioeventfd_lock  RCU         kfree_rcu(), after
+ *                                                       ioeventfd->lock ended
+ *  it
  *  array of ranges      kvm->slots_lock     RCU         kfree_rcu()
  *  devices              their owners        kvm->srcu   destructor, after
  *                                                       synchronize_srcu()
  *
- * A kick is one RCU read-side critical section: find the register, find the
- * doorbell, signal. It does not need kvm->srcu, may run with interrupts off and
- * takes one lock, the doorbell's own, for the reason that io_bus_doorbell.h
+ * A kick is one RCU read-side critical section: find the set, find the
+ * ioeventfd, signal. It does not need kvm->srcu, may run with interrupts off
+ * and takes one lock, the ioeventfd's own, for the reason that ioeventfd_set.h
  * gives. No set of addresses and values makes it dearer than the bounds that
- * io_bus_index.h and io_bus_doorbell.h state.
+ * io_bus_index.h and ioeventfd_set.h state.
  *
  * A device is found in an RCU read-side critical section and called outside of
- * it, because it may sleep; kvm->srcu, which the caller holds, keeps it. Devices
- * that decline are passed over in batches, so that the array need not be held on
- * to in between.
+ * it, because it may sleep; kvm->srcu, which the caller holds, keeps it.
+ * Devices that decline are passed over in batches, so that the array need not
+ * be held on to in between.
  *
  * Registering publishes by release stores and waits for nobody; it leaves no
  * grace period behind on kvm->srcu, which somebody else would have to wait
@@ -42,19 +43,20 @@
  *	whatever comes of it, stored       search
  *
  * A vCPU that searches before the access can be handled keeps what it did not
- * find, with kvm->doorbell_seq as it was before the search (struct kvm_io_miss).
- * Each registration publishes first and then adds one to that number, by a store
- * with release order; so as long as the number is the same, what was not there
- * then is not there now. Compared after the smp_rmb() above, it is as good as a
- * search: a consequence that the guest has seen came after the new number.
+ * find, with kvm->ioeventfd_seq as it was before the search (struct
+ * kvm_io_miss). Each registration publishes first and then adds one to that
+ * number, by a store with release order; so as long as the number is the same,
+ * what was not there then is not there now. Compared after the smp_rmb() above,
+ * it is as good as a search: a consequence that the guest has seen came after
+ * the new number.
  *
- * Unregistering a doorbell waits for kicks of that doorbell only, unregistering
- * a device for all readers of kvm->srcu. Neither needs memory.
+ * Unregistering an ioeventfd waits for kicks of that ioeventfd only,
+ * unregistering a device for all readers of kvm->srcu. Neither needs memory.
  *
- * doorbell_lock is not slots_lock, since that one is held while memslots and
+ * ioeventfd_lock is not slots_lock, since that one is held while memslots and
  * devices wait for kvm->srcu. Under it only memory is allocated. The work under
  * it is bounded too: one path through an index, and one table of
- * KVM_IO_DOORBELL_SLOTS_MAX slots. What takes longer, to list all doorbells and
+ * KVM_IOEVENTFD_SLOTS_MAX slots. What takes longer, to list all ioeventfds and
  * to destroy them, gives other tasks a chance in between.
  */
 #include "io_bus_internal.h"
@@ -63,22 +65,22 @@
 #include <kvm/iodev.h>
 #include <trace/events/kvm_ioeventfd.h>
 
-#include "io_bus_doorbell.h"
+#include "ioeventfd_set.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
 
 /* How many devices are looked up at a time once the first has declined. */
 #define BATCH 4
 
-/* How many doorbells are listed without a chance for other writers. */
+/* How many ioeventfds are listed without a chance for other writers. */
 #define LIST_CHUNK 256
 
 /*
- * Doorbells for any width are what the fast MMIO bus is for. They are not kept
+ * Ioeventfds for any width are what the fast MMIO bus is for. They are not kept
  * twice: an access there has no width, and so rings just those of the MMIO bus.
  */
-static __always_inline struct kvm_io_bus *doorbell_bus(struct kvm *kvm,
-						       enum kvm_bus bus_idx)
+static __always_inline struct kvm_io_bus *ioeventfd_bus(struct kvm *kvm,
+							enum kvm_bus bus_idx)
 {
 	if (bus_idx == KVM_FAST_MMIO_BUS)
 		bus_idx = KVM_MMIO_BUS;
@@ -86,34 +88,34 @@ static __always_inline struct kvm_io_bus *doorbell_bus(struct kvm *kvm,
 }
 
 /* Interrupts are off, but on PREEMPT_RT. */
-static __always_inline bool ring_irqoff(struct kvm_io_doorbell *doorbell,
+static __always_inline bool ring_irqoff(struct kvm_kernel_ioeventfd *ioeventfd,
 					enum kvm_bus bus_idx, gpa_t addr, int len)
 {
-	if (!kvm_io_doorbell_signal_irqoff(doorbell))
+	if (!kvm_ioeventfd_signal_irqoff(ioeventfd))
 		return false;
 	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	return true;
 }
 
-static __always_inline struct kvm_io_register *find_register(struct kvm *kvm,
-							     enum kvm_bus bus_idx,
-							     gpa_t addr)
+static __always_inline struct kvm_ioeventfd_set *find_set(struct kvm *kvm,
+							  enum kvm_bus bus_idx,
+							  gpa_t addr)
 {
-	return kvm_io_index_find(&doorbell_bus(kvm, bus_idx)->registers, addr);
+	return kvm_io_index_find(&ioeventfd_bus(kvm, bus_idx)->ioeventfds, addr);
 }
 
 static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 				 gpa_t addr, int len, const void *val)
 {
-	struct kvm_io_doorbell *doorbell = NULL;
-	struct kvm_io_register *reg;
+	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
+	struct kvm_ioeventfd_set *set;
 	bool rung;
 
 	rcu_read_lock();
-	reg = find_register(kvm, bus_idx, addr);
-	if (reg)
-		doorbell = kvm_io_register_match(reg, len, val);
-	rung = doorbell && kvm_io_doorbell_signal(doorbell);
+	set = find_set(kvm, bus_idx, addr);
+	if (set)
+		ioeventfd = kvm_ioeventfd_set_match(set, len, val);
+	rung = ioeventfd && kvm_ioeventfd_signal(ioeventfd);
 	if (rung)
 		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	rcu_read_unlock();
@@ -121,19 +123,19 @@ static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 }
 
 /* The date of misses that are found out from here on. */
-static __always_inline unsigned long doorbell_seq(struct kvm *kvm)
+static __always_inline unsigned long ioeventfd_seq(struct kvm *kvm)
 {
-	/* Pairs with doorbell_added(): what was added before this is found. */
-	return smp_load_acquire(&kvm->doorbell_seq);
+	/* Pairs with ioeventfd_added(): what was added before this is found. */
+	return smp_load_acquire(&kvm->ioeventfd_seq);
 }
 
-/* The caller has just published a doorbell. */
-static void doorbell_added(struct kvm *kvm)
+/* The caller has just published an ioeventfd. */
+static void ioeventfd_added(struct kvm *kvm)
 {
-	lockdep_assert_held(&kvm->doorbell_lock);
-	kvm->nr_doorbells++;
-	/* Pairs with doorbell_seq(). */
-	smp_store_release(&kvm->doorbell_seq, kvm->doorbell_seq + 1);
+	lockdep_assert_held(&kvm->ioeventfd_lock);
+	kvm->nr_ioeventfds++;
+	/* Pairs with ioeventfd_seq(). */
+	smp_store_release(&kvm->ioeventfd_seq, kvm->ioeventfd_seq + 1);
 }
 
 /* The write of @data does not ring; with @len 0, none to @addr does. */
@@ -162,17 +164,17 @@ static __always_inline bool known_to_miss(const struct kvm_vcpu *vcpu,
 	const struct kvm_io_miss *miss = &vcpu->io_miss;
 
 	if (!IS_ENABLED(CONFIG_64BIT) || miss->addr != addr ||
-	    miss->seq != READ_ONCE(vcpu->kvm->doorbell_seq) ||
+	    miss->seq != READ_ONCE(vcpu->kvm->ioeventfd_seq) ||
 	    miss->bus != bus_idx)
 		return false;
 	return !miss->len ||
 	       (miss->len == len &&
-		miss->data == kvm_io_doorbell_load(val, len));
+		miss->data == kvm_ioeventfd_load(val, len));
 }
 
-/* What is at an address: the register, and kvm->doorbell_seq before the search. */
+/* What is at an address: the set, and kvm->ioeventfd_seq before the search. */
 struct found {
-	struct kvm_io_register *reg;
+	struct kvm_ioeventfd_set *set;
 	unsigned long seq;
 };
 
@@ -185,9 +187,9 @@ static __always_inline struct found search(struct kvm_vcpu *vcpu,
 
 	/* Pairs with the smp_mb() of whoever registers. */
 	smp_rmb();
-	found.seq = doorbell_seq(kvm);
-	found.reg = find_register(kvm, bus_idx, addr);
-	if (!found.reg)
+	found.seq = ioeventfd_seq(kvm);
+	found.set = find_set(kvm, bus_idx, addr);
+	if (!found.set)
 		missed(vcpu, found.seq, bus_idx, addr, 0, 0);
 	return found;
 }
@@ -198,53 +200,54 @@ static __always_inline u64 low_bytes(u64 value, int len)
 	return value & ~0ULL >> (64 - 8 * len);
 }
 
-/* @reg's doorbell for a write, or NULL. */
-static __always_inline struct kvm_io_doorbell *
-match(struct kvm_io_register *reg, int len, u64 value)
+/* @set's ioeventfd for a write, or NULL. */
+static __always_inline struct kvm_kernel_ioeventfd *
+match(struct kvm_ioeventfd_set *set, int len, u64 value)
 {
-	struct kvm_io_doorbell *doorbell;
+	struct kvm_kernel_ioeventfd *ioeventfd;
 
-	doorbell = kvm_io_register_match_len(reg, len);
-	if (!doorbell)
-		doorbell = kvm_io_register_match_value(reg, len,
-						       low_bytes(value, len));
-	return doorbell;
+	ioeventfd = kvm_ioeventfd_set_match_len(set, len);
+	if (!ioeventfd)
+		ioeventfd = kvm_ioeventfd_set_match_value(set, len,
+							  low_bytes(value, len));
+	return ioeventfd;
 }
 
 /**
- * kvm_io_bus_ring_pio - ring the doorbell of a write to a port, if there is one
+ * kvm_io_bus_ring_pio - ring the ioeventfd of a write to a port, if there is
+ * one
  * @vcpu: who writes
  * @port: the port
  * @len: width of the write in bytes: 1, 2, 4 or 8
  * @value: what it writes, in the lowest @len bytes; the rest is not looked at
  *
- * Looks at doorbells only: after false the access still has to be offered to
- * devices, by kvm_io_bus_write(), which does not search for doorbells again.
+ * Looks at ioeventfds only: after false the access still has to be offered to
+ * devices, by kvm_io_bus_write(), which does not search for ioeventfds again.
  *
- * Context: RCU read-side critical section; interrupts off, but on PREEMPT_RT on.
- * Not under raw spinlocks. Needs no lock of KVM.
- * Return: true if a doorbell was rung.
+ * Context: RCU read-side critical section; interrupts off, but on PREEMPT_RT
+ * on. Not under raw spinlocks. Needs no lock of KVM.
+ * Return: true if an ioeventfd was rung.
  */
 bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
 {
 	struct found found = search(vcpu, KVM_PIO_BUS, port);
-	struct kvm_io_doorbell *doorbell;
+	struct kvm_kernel_ioeventfd *ioeventfd;
 
-	if (!found.reg)
+	if (!found.set)
 		return false;
-	doorbell = match(found.reg, len, value);
-	if (!doorbell) {
+	ioeventfd = match(found.set, len, value);
+	if (!ioeventfd) {
 		missed(vcpu, found.seq, KVM_PIO_BUS, port, len,
 		       low_bytes(value, len));
 		return false;
 	}
 	/* One that has just been unregistered is not noted: search again. */
-	return ring_irqoff(doorbell, KVM_PIO_BUS, port, len);
+	return ring_irqoff(ioeventfd, KVM_PIO_BUS, port, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
 
 /**
- * kvm_io_bus_search_mmio - find the doorbells at an address
+ * kvm_io_bus_search_mmio - find the ioeventfds at an address
  * @vcpu: who writes
  * @gpa: guest physical address of the write
  *
@@ -252,32 +255,32 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the doorbells at @gpa; NULL if there are none, which is noted.
+ * Return: the ioeventfds at @gpa; NULL if there are none, which is noted.
  */
-struct kvm_io_register *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
+struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return search(vcpu, KVM_MMIO_BUS, gpa).reg;
+	return search(vcpu, KVM_MMIO_BUS, gpa).set;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
 
 /**
- * kvm_io_bus_ring_found - ring the doorbell of a write that was searched for
- * @reg: what kvm_io_bus_search_mmio() returned for @gpa; not NULL
+ * kvm_io_bus_ring_found - ring the ioeventfd of a write that was searched for
+ * @set: what kvm_io_bus_search_mmio() returned for @gpa; not NULL
  * @gpa: guest physical address of the write
  * @len: width of the write in bytes: 1, 2, 4 or 8
  * @value: what it writes, in the lowest @len bytes; the rest is not looked at
  *
  * Context: the RCU read-side critical section of the search; else as for
  * kvm_io_bus_ring_pio().
- * Return: true if a doorbell was rung. If not, kvm_io_bus_miss_mmio() has the
+ * Return: true if an ioeventfd was rung. If not, kvm_io_bus_miss_mmio() has the
  * last word.
  */
-bool kvm_io_bus_ring_found(struct kvm_io_register *reg, gpa_t gpa, int len,
+bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
 			   u64 value)
 {
-	struct kvm_io_doorbell *doorbell = match(reg, len, value);
+	struct kvm_kernel_ioeventfd *ioeventfd = match(set, len, value);
 
-	return doorbell && ring_irqoff(doorbell, KVM_MMIO_BUS, gpa, len);
+	return ioeventfd && ring_irqoff(ioeventfd, KVM_MMIO_BUS, gpa, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
 
@@ -293,18 +296,18 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
  * does not pay for.
  *
  * Context: as for kvm_io_bus_ring_pio().
- * Return: true if a doorbell, registered meanwhile, was rung; if not, that is
+ * Return: true if an ioeventfd, registered meanwhile, was rung; if not, that is
  * noted in vcpu->io_miss, with address, width and value.
  */
 bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value)
 {
 	struct found found = search(vcpu, KVM_MMIO_BUS, gpa);
 
-	if (found.reg && kvm_io_bus_ring_found(found.reg, gpa, len, value))
+	if (found.set && kvm_io_bus_ring_found(found.set, gpa, len, value))
 		return true;
 	/*
-	 * A doorbell that has just been unregistered never rings again, and no
-	 * other one may match beside it.
+	 * An ioeventfd that has just been unregistered never rings again, and
+	 * no other one may match beside it.
 	 */
 	missed(vcpu, found.seq, KVM_MMIO_BUS, gpa, len, low_bytes(value, len));
 	return false;
@@ -390,7 +393,7 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
  *
  * Context: process context, may sleep as far as devices do; kvm->srcu held for
  * reading.
- * Return: 0 if a doorbell or a device took the write, else -EOPNOTSUPP.
+ * Return: 0 if an ioeventfd or a device took the write, else -EOPNOTSUPP.
  */
 int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		     int len, const void *val)
@@ -414,11 +417,12 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_write);
  * @cookie: what an earlier call returned, or anything else
  *
  * The virtio-ccw notification hypercall hands a cookie back to the guest, which
- * may pass it in next time to save a search. Finding a doorbell takes no longer
- * than checking such a number from a guest would, so it is not looked at.
+ * may pass it in next time to save a search. Finding an ioeventfd takes no
+ * longer than checking such a number from a guest would, so it is not looked
+ * at.
  *
  * Context: as for kvm_io_bus_write().
- * Return: the cookie for next time, not negative, if a doorbell or a device
+ * Return: the cookie for next time, not negative, if an ioeventfd or a device
  * took the write, else -EOPNOTSUPP.
  */
 int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
@@ -435,7 +439,7 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
  * @len: width in bytes
  * @val: room for @len bytes, written if a device takes the access
  *
- * Doorbells are never read.
+ * Ioeventfds are never read.
  *
  * Context: as for kvm_io_bus_write().
  * Return: 0 if a device took the access, else -EOPNOTSUPP.
@@ -537,105 +541,106 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 }
 
 /**
- * kvm_io_bus_register_doorbell - let writes signal an eventfd
+ * kvm_io_bus_register_ioeventfd - let writes signal an eventfd
  * @kvm: the VM
- * @bus_idx: the bus; on KVM_MMIO_BUS a doorbell for any width is found by
+ * @bus_idx: the bus; on KVM_MMIO_BUS an ioeventfd for any width is found by
  *	accesses of the fast MMIO bus, too
  * @key: which writes
- * @eventfd: the eventfd; the caller's reference goes over to the doorbell if
+ * @eventfd: the eventfd; the caller's reference goes over to the ioeventfd if
  *	there is no error
  *
  * Waits for no reader.
  *
- * Context: process context, may sleep. Takes kvm->doorbell_lock.
- * Return: 0; -EEXIST if some write would ring a doorbell that is there already
- * as well; -ENOSPC if the VM has KVM_IO_BUS_MAX_DOORBELLS; -ENOMEM. After an
+ * Context: process context, may sleep. Takes kvm->ioeventfd_lock.
+ * Return: 0; -EEXIST if some write would ring an ioeventfd that is there
+ * already as well; -ENOSPC if the VM has KVM_MAX_IOEVENTFDS; -ENOMEM. After an
  * error nothing has changed.
  */
-int kvm_io_bus_register_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
-				 const struct kvm_io_doorbell_key *key,
-				 struct eventfd_ctx *eventfd)
+int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
+				  const struct kvm_ioeventfd_key *key,
+				  struct eventfd_ctx *eventfd)
 {
-	struct kvm_io_index *index = &doorbell_bus(kvm, bus_idx)->registers;
+	struct kvm_io_index *index = &ioeventfd_bus(kvm, bus_idx)->ioeventfds;
 	struct kvm_io_index_place place;
-	struct kvm_io_doorbell *doorbell;
-	struct kvm_io_register *reg;
+	struct kvm_kernel_ioeventfd *ioeventfd;
+	struct kvm_ioeventfd_set *set;
 	int ret;
 
-	doorbell = kvm_io_doorbell_alloc(key, eventfd);
-	if (!doorbell)
+	ioeventfd = kvm_ioeventfd_alloc(key, eventfd);
+	if (!ioeventfd)
 		return -ENOMEM;
 
-	mutex_lock(&kvm->doorbell_lock);
-	reg = kvm_io_index_locate(index, key->addr, &place);
-	if (kvm->nr_doorbells == KVM_IO_BUS_MAX_DOORBELLS) {
+	mutex_lock(&kvm->ioeventfd_lock);
+	set = kvm_io_index_locate(index, key->addr, &place);
+	if (kvm->nr_ioeventfds == KVM_MAX_IOEVENTFDS) {
 		ret = -ENOSPC;
-	} else if (reg) {
-		ret = kvm_io_register_add(reg, doorbell);
+	} else if (set) {
+		ret = kvm_ioeventfd_set_add(set, ioeventfd);
 	} else {
 		ret = -ENOMEM;
-		reg = kvm_io_register_alloc();
-		if (reg) {
-			ret = kvm_io_register_add(reg, doorbell);
+		set = kvm_ioeventfd_set_alloc();
+		if (set) {
+			ret = kvm_ioeventfd_set_add(set, ioeventfd);
 			if (!ret)
-				ret = kvm_io_index_insert(index, key->addr, reg,
+				ret = kvm_io_index_insert(index, key->addr, set,
 							  &place);
 			if (ret)
-				kvm_io_register_free(reg);
+				kvm_ioeventfd_set_free(set);
 		}
 	}
 	if (!ret)
-		doorbell_added(kvm);
-	mutex_unlock(&kvm->doorbell_lock);
+		ioeventfd_added(kvm);
+	mutex_unlock(&kvm->ioeventfd_lock);
 
 	if (ret)
-		kfree(doorbell);
+		kfree(ioeventfd);
 	/* Pairs with the smp_rmb() of a search: see the top of this file. */
 	smp_mb();
 	return ret;
 }
 
 /**
- * kvm_io_bus_unregister_doorbell - end what kvm_io_bus_register_doorbell() began
+ * kvm_io_bus_unregister_ioeventfd - end what kvm_io_bus_register_ioeventfd()
+ * began
  * @kvm: the VM
  * @bus_idx: the bus
  * @key: the key that it was registered with
  * @eventfd: the eventfd that it was registered with
  *
  * When it has returned, no write that starts later signals, and none that
- * started earlier is still signalling. Waits for kicks of this doorbell only.
+ * started earlier is still signalling. Waits for kicks of this ioeventfd only.
  * Needs no memory.
  *
- * Context: process context, may sleep. Takes kvm->doorbell_lock.
+ * Context: process context, may sleep. Takes kvm->ioeventfd_lock.
  * Return: 0, or -ENOENT if there is no such registration.
  */
-int kvm_io_bus_unregister_doorbell(struct kvm *kvm, enum kvm_bus bus_idx,
-				   const struct kvm_io_doorbell_key *key,
-				   struct eventfd_ctx *eventfd)
+int kvm_io_bus_unregister_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
+				    const struct kvm_ioeventfd_key *key,
+				    struct eventfd_ctx *eventfd)
 {
-	struct kvm_io_index *index = &doorbell_bus(kvm, bus_idx)->registers;
-	struct kvm_io_doorbell *doorbell = NULL;
+	struct kvm_io_index *index = &ioeventfd_bus(kvm, bus_idx)->ioeventfds;
+	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
 	struct kvm_io_index_place place;
-	struct kvm_io_register *reg;
+	struct kvm_ioeventfd_set *set;
 
-	mutex_lock(&kvm->doorbell_lock);
-	reg = kvm_io_index_locate(index, key->addr, &place);
-	if (reg)
-		doorbell = kvm_io_register_lookup(reg, key);
-	if (!doorbell || doorbell->eventfd != eventfd) {
-		mutex_unlock(&kvm->doorbell_lock);
+	mutex_lock(&kvm->ioeventfd_lock);
+	set = kvm_io_index_locate(index, key->addr, &place);
+	if (set)
+		ioeventfd = kvm_ioeventfd_set_lookup(set, key);
+	if (!ioeventfd || ioeventfd->eventfd != eventfd) {
+		mutex_unlock(&kvm->ioeventfd_lock);
 		return -ENOENT;
 	}
 
-	kvm->nr_doorbells--;
-	kvm_io_register_del(reg, doorbell);
-	if (!reg->nr) {
+	kvm->nr_ioeventfds--;
+	kvm_ioeventfd_set_del(set, ioeventfd);
+	if (!set->nr) {
 		kvm_io_index_remove(index, &place);
-		kvm_io_register_free(reg);
+		kvm_ioeventfd_set_free(set);
 	}
-	mutex_unlock(&kvm->doorbell_lock);
+	mutex_unlock(&kvm->ioeventfd_lock);
 
-	kvm_io_doorbell_kill(doorbell);
+	kvm_ioeventfd_kill(ioeventfd);
 	return 0;
 }
 
@@ -646,45 +651,45 @@ static struct kvm_io_device *range_dev(struct kvm *kvm,
 					 lockdep_is_held(&kvm->slots_lock));
 }
 
-/* How far a list of all doorbells has come. */
+/* How far a list of all ioeventfds has come. */
 struct list_cursor {
 	enum kvm_bus bus;
 	u64 addr;
-	struct kvm_io_register_cursor reg;
+	struct kvm_ioeventfd_set_cursor set;
 };
 
-/* Lists some doorbells of one register. Returns false if there is none. */
+/* Lists some ioeventfds at one address. Returns false if there is none. */
 static bool list_chunk(struct kvm *kvm, struct list_cursor *cursor,
-		       struct kvm_io_doorbell_info *info, unsigned long max,
+		       struct kvm_ioeventfd_info *info, unsigned long max,
 		       unsigned long *nr)
 {
-	struct kvm_io_doorbell *doorbell;
-	struct kvm_io_register *reg;
+	struct kvm_kernel_ioeventfd *ioeventfd;
+	struct kvm_ioeventfd_set *set;
 	u64 addr = cursor->addr;
 	unsigned int i;
 
-	reg = kvm_io_index_next(&kvm->buses[cursor->bus].registers, &cursor->addr);
-	if (!reg)
+	set = kvm_io_index_next(&kvm->buses[cursor->bus].ioeventfds, &cursor->addr);
+	if (!set)
 		return false;
 	/* The one that the list has come to is gone. */
 	if (cursor->addr != addr)
-		cursor->reg = (struct kvm_io_register_cursor) {};
+		cursor->set = (struct kvm_ioeventfd_set_cursor) {};
 
 	for (i = 0; i < LIST_CHUNK; i++) {
-		doorbell = kvm_io_register_next(reg, &cursor->reg);
-		if (!doorbell) {
-			cursor->reg = (struct kvm_io_register_cursor) {};
+		ioeventfd = kvm_ioeventfd_set_next(set, &cursor->set);
+		if (!ioeventfd) {
+			cursor->set = (struct kvm_ioeventfd_set_cursor) {};
 			/* No address is above the last of all. */
 			return ++cursor->addr;
 		}
 		if (*nr < max)
-			info[*nr] = (struct kvm_io_doorbell_info) {
+			info[*nr] = (struct kvm_ioeventfd_info) {
 				.bus = cursor->bus,
 				.key.addr = cursor->addr,
-				.key.data = doorbell->data,
-				.key.len = doorbell->len,
-				.key.match = doorbell->match,
-				.rings = READ_ONCE(doorbell->rings),
+				.key.data = ioeventfd->data,
+				.key.len = ioeventfd->len,
+				.key.match = ioeventfd->match,
+				.rings = READ_ONCE(ioeventfd->rings),
 			};
 		++*nr;
 	}
@@ -692,21 +697,21 @@ static bool list_chunk(struct kvm *kvm, struct list_cursor *cursor,
 }
 
 /**
- * kvm_io_bus_list_doorbells - look at all doorbells of a VM
+ * kvm_io_bus_list_ioeventfds - look at all ioeventfds of a VM
  * @kvm: the VM
- * @info: filled with one entry per doorbell, in order of bus and address
+ * @info: filled with one entry per ioeventfd, in order of bus and address
  * @max: how many @info takes
  *
- * Takes the lock for a part of the list at a time. A doorbell that comes or goes
- * meanwhile may be listed or not; one that stays is listed once or, if others
- * come at its address, twice.
+ * Takes the lock for a part of the list at a time. An ioeventfd that comes or
+ * goes meanwhile may be listed or not; one that stays is listed once or, if
+ * others come at its address, twice.
  *
- * Context: process context, may sleep. Takes kvm->doorbell_lock.
- * Return: how many doorbells there are, also if more than @max.
+ * Context: process context, may sleep. Takes kvm->ioeventfd_lock.
+ * Return: how many ioeventfds there are, also if more than @max.
  */
-unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
-					struct kvm_io_doorbell_info *info,
-					unsigned long max)
+unsigned long kvm_io_bus_list_ioeventfds(struct kvm *kvm,
+					 struct kvm_ioeventfd_info *info,
+					 unsigned long max)
 {
 	struct list_cursor cursor;
 	unsigned long nr = 0;
@@ -716,9 +721,9 @@ unsigned long kvm_io_bus_list_doorbells(struct kvm *kvm,
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		cursor = (struct list_cursor) { .bus = i };
 		do {
-			mutex_lock(&kvm->doorbell_lock);
+			mutex_lock(&kvm->ioeventfd_lock);
 			more = list_chunk(kvm, &cursor, info, max, &nr);
-			mutex_unlock(&kvm->doorbell_lock);
+			mutex_unlock(&kvm->ioeventfd_lock);
 			cond_resched();
 		} while (more);
 	}
@@ -772,19 +777,19 @@ void kvm_io_bus_init(struct kvm *kvm)
 
 	memset(kvm->buses, 0, sizeof(kvm->buses));
 	for (i = 0; i < KVM_NR_BUSES; i++)
-		kvm_io_index_init(&kvm->buses[i].registers);
-	mutex_init(&kvm->doorbell_lock);
-	kvm->nr_doorbells = 0;
+		kvm_io_index_init(&kvm->buses[i].ioeventfds);
+	mutex_init(&kvm->ioeventfd_lock);
+	kvm->nr_ioeventfds = 0;
 	/* 0 is what vCPUs that know of no miss have. */
-	kvm->doorbell_seq = 1;
+	kvm->ioeventfd_seq = 1;
 }
 
 /**
  * kvm_io_bus_destroy - empty the buses of a VM that nobody runs any more
  * @kvm: the VM
  *
- * Ends all doorbells and calls all devices' destructors. The buses stay usable,
- * empty: owners may still ask for a device to be unregistered.
+ * Ends all ioeventfds and calls all devices' destructors. The buses stay
+ * usable, empty: owners may still ask for a device to be unregistered.
  *
  * Context: process context, may sleep; no reader and no other writer left.
  */
@@ -796,12 +801,12 @@ void kvm_io_bus_destroy(struct kvm *kvm)
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		struct kvm_io_bus *bus = &kvm->buses[i];
 
-		kvm_io_index_destroy(&bus->registers, kvm_io_register_destroy);
+		kvm_io_index_destroy(&bus->ioeventfds, kvm_ioeventfd_set_destroy);
 
 		pos = 0;
 		while ((range = kvm_io_ranges_next(&bus->ranges, &pos)))
 			destruct(rcu_dereference_protected(range->dev, 1));
 		kvm_io_ranges_destroy(&bus->ranges);
 	}
-	kvm->nr_doorbells = 0;
+	kvm->nr_ioeventfds = 0;
 }

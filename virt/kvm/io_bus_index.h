@@ -5,9 +5,9 @@
 /*
  * DOC: sorted index of 64-bit keys
  *
- * Maps keys to one pointer each: addresses to their doorbells, and the values
- * of one address to doorbells. It is a B+tree. Each node is a sorted array that
- * is searched by halving:
+ * Maps keys to one pointer each: addresses to their ioeventfds, and the values
+ * of one address to ioeventfds. It is a B+tree. Each node is a sorted array
+ * that is searched by halving:
  *
  *	index -> root   key[] 0x10 0x80 0x100         level 1
  *	                ptr[]   |    |     |
@@ -20,15 +20,15 @@
  * A node holds up to KVM_IO_INDEX_FANOUT keys. At level 0 a pointer belongs to
  * the caller. Above, key[i] is a lower bound for all keys below ptr[i] and is
  * greater than all keys below ptr[i - 1]; in the first node of a level key[0]
- * counts as 0. In all others key[0] is the key that the parent has for the node.
- * The key array is padded to a power of two with the greatest key there is, so
- * that a search is a fixed number of steps of the same form.
+ * counts as 0. In all others key[0] is the key that the parent has for the
+ * node. The key array is padded to a power of two with the greatest key there
+ * is, so that a search is a fixed number of steps of the same form.
  *
  * Bounds, for any set of keys. Each node but the last of its level has at least
  * KVM_IO_INDEX_LEAST entries. So 2^20 keys need fewer than KVM_IO_INDEX_LEVELS
  * levels, a lookup takes at most 6 steps in each of them, and a change moves at
- * most two nodes' entries per level. The writer enforces this: an insertion that
- * needs one more level fails.
+ * most two nodes' entries per level. The writer enforces this: an insertion
+ * that needs one more level fails.
  *
  * Who writes: one writer at a time, under the caller's lock.
  * Who reads: any RCU read-side critical section, interrupts on or off. A reader
@@ -44,7 +44,7 @@
  *
  * A pointer that was removed may still be in use by a reader that found it
  * before. The caller must be able to tell from the pointer that it was removed
- * (see io_bus_doorbell.h).
+ * (see ioeventfd_set.h).
  *
  * What keeps memory alive: RCU. Nodes are freed by kfree_rcu(), which neither
  * waits nor allocates on the caller's behalf. Nothing here waits for a reader
@@ -67,8 +67,8 @@
 
 /*
  * A node with fewer entries is merged with a neighbour, or gets some of its
- * entries. Two nodes become one only if there is room left, so that a removal and
- * an insertion in turn do not merge and split.
+ * entries. Two nodes become one only if there is room left, so that a removal
+ * and an insertion in turn do not merge and split.
  */
 #define KVM_IO_INDEX_LEAST	(KVM_IO_INDEX_FANOUT / 3)
 #define KVM_IO_INDEX_MERGE	(KVM_IO_INDEX_FANOUT * 3 / 4)

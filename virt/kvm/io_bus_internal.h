@@ -3,7 +3,7 @@
 #define __KVM_IO_BUS_INTERNAL_H
 
 /*
- * All that io_bus_index.c, io_bus_ranges.c and io_bus_doorbell.c use of the
+ * All that io_bus_index.c, io_bus_ranges.c and ioeventfd_set.c use of the
  * kernel. They know no struct kvm; a userspace harness supplies a header with
  * this guard and compiles them unchanged (tools/testing/kvm-io-bus).
  */

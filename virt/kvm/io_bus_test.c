@@ -10,7 +10,7 @@
 #include <linux/kvm_host.h>
 #include <kvm/iodev.h>
 
-#include "io_bus_doorbell.h"
+#include "ioeventfd_set.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
 
@@ -468,39 +468,39 @@ static void removal_allocates_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ranges->nr, 0);
 }
 
-/* Doorbells of one register; nobody signals them, so they have no eventfd. */
-static int ring_add(struct kvm_io_register *reg, u8 len, bool match, u64 data,
-		    struct kvm_io_doorbell **doorbell)
+/* ioeventfds at one address; nobody signals them, so they have no eventfd. */
+static int ring_add(struct kvm_ioeventfd_set *set, u8 len, bool match, u64 data,
+		    struct kvm_kernel_ioeventfd **ioeventfd)
 {
-	struct kvm_io_doorbell_key key = {
+	struct kvm_ioeventfd_key key = {
 		.len = len, .match = match, .data = data
 	};
 	int ret;
 
-	*doorbell = kvm_io_doorbell_alloc(&key, NULL);
-	if (!*doorbell)
+	*ioeventfd = kvm_ioeventfd_alloc(&key, NULL);
+	if (!*ioeventfd)
 		return -ENOMEM;
-	ret = kvm_io_register_add(reg, *doorbell);
+	ret = kvm_ioeventfd_set_add(set, *ioeventfd);
 	if (ret)
-		kfree(*doorbell);
+		kfree(*ioeventfd);
 	return ret;
 }
 
-static struct kvm_io_doorbell *ring_match(struct kvm_io_register *reg, int len,
-					  const void *val)
+static struct kvm_kernel_ioeventfd *ring_match(struct kvm_ioeventfd_set *set, int len,
+					       const void *val)
 {
-	struct kvm_io_doorbell *doorbell;
+	struct kvm_kernel_ioeventfd *ioeventfd;
 
 	rcu_read_lock();
-	doorbell = kvm_io_register_match(reg, len, val);
+	ioeventfd = kvm_ioeventfd_set_match(set, len, val);
 	rcu_read_unlock();
-	return doorbell;
+	return ioeventfd;
 }
 
-static void which_doorbell(struct kunit *test)
+static void which_ioeventfd(struct kunit *test)
 {
-	struct kvm_io_doorbell *two, *four, *eight, *wild, *wide, *none;
-	struct kvm_io_register *reg = kvm_io_register_alloc();
+	struct kvm_kernel_ioeventfd *two, *four, *eight, *wild, *wide, *none;
+	struct kvm_ioeventfd_set *set = kvm_ioeventfd_set_alloc();
 	u8 buf[24] = {};
 	u64 eight_bytes = 0x0102030405060708ull;
 	u32 four_bytes = 0x05060708;
@@ -508,88 +508,88 @@ static void which_doorbell(struct kunit *test)
 	unsigned int at;
 	int len;
 
-	KUNIT_ASSERT_NOT_NULL(test, reg);
-	KUNIT_ASSERT_EQ(test, ring_add(reg, 2, true, two_bytes, &two), 0);
-	KUNIT_ASSERT_EQ(test, ring_add(reg, 4, true, four_bytes, &four), 0);
-	KUNIT_ASSERT_EQ(test, ring_add(reg, 8, true, eight_bytes, &eight), 0);
-	KUNIT_ASSERT_EQ(test, ring_add(reg, 1, false, 0, &wild), 0);
+	KUNIT_ASSERT_NOT_NULL(test, set);
+	KUNIT_ASSERT_EQ(test, ring_add(set, 2, true, two_bytes, &two), 0);
+	KUNIT_ASSERT_EQ(test, ring_add(set, 4, true, four_bytes, &four), 0);
+	KUNIT_ASSERT_EQ(test, ring_add(set, 8, true, eight_bytes, &eight), 0);
+	KUNIT_ASSERT_EQ(test, ring_add(set, 1, false, 0, &wild), 0);
 	/* No write of two bytes has this value */
-	KUNIT_ASSERT_EQ(test, ring_add(reg, 2, true, 0x10708, &wide), 0);
-	KUNIT_EXPECT_EQ(test, ring_add(reg, 2, true, two_bytes, &none), -EEXIST);
-	KUNIT_EXPECT_EQ(test, ring_add(reg, 2, false, 0, &none), -EEXIST);
-	KUNIT_EXPECT_EQ(test, ring_add(reg, 1, true, 0, &none), -EEXIST);
-	KUNIT_EXPECT_EQ(test, ring_add(reg, 0, false, 0, &none), -EEXIST);
+	KUNIT_ASSERT_EQ(test, ring_add(set, 2, true, 0x10708, &wide), 0);
+	KUNIT_EXPECT_EQ(test, ring_add(set, 2, true, two_bytes, &none), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ring_add(set, 2, false, 0, &none), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ring_add(set, 1, true, 0, &none), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ring_add(set, 0, false, 0, &none), -EEXIST);
 
 	for (at = 0; at < 8; at++) {
 		memcpy(buf + at, &two_bytes, 2);
-		KUNIT_EXPECT_PTR_EQ(test, ring_match(reg, 2, buf + at), two);
+		KUNIT_EXPECT_PTR_EQ(test, ring_match(set, 2, buf + at), two);
 		memcpy(buf + at, &four_bytes, 4);
-		KUNIT_EXPECT_PTR_EQ(test, ring_match(reg, 4, buf + at), four);
+		KUNIT_EXPECT_PTR_EQ(test, ring_match(set, 4, buf + at), four);
 		memcpy(buf + at, &eight_bytes, 8);
-		KUNIT_EXPECT_PTR_EQ(test, ring_match(reg, 8, buf + at), eight);
-		KUNIT_EXPECT_PTR_EQ(test, ring_match(reg, 1, buf + at), wild);
+		KUNIT_EXPECT_PTR_EQ(test, ring_match(set, 8, buf + at), eight);
+		KUNIT_EXPECT_PTR_EQ(test, ring_match(set, 1, buf + at), wild);
 		for (len = 0; len < 16; len++) {
 			if (!is_power_of_2(len) || len > 8)
-				KUNIT_EXPECT_NULL(test, ring_match(reg, len,
+				KUNIT_EXPECT_NULL(test, ring_match(set, len,
 								   buf + at));
 		}
 	}
 
-	kvm_io_register_del(reg, four);
-	KUNIT_EXPECT_NULL(test, ring_match(reg, 4, &four_bytes));
-	KUNIT_EXPECT_PTR_EQ(test, ring_match(reg, 8, &eight_bytes), eight);
-	kvm_io_register_del(reg, two);
-	kvm_io_register_del(reg, eight);
-	kvm_io_register_del(reg, wild);
-	kvm_io_register_del(reg, wide);
+	kvm_ioeventfd_set_del(set, four);
+	KUNIT_EXPECT_NULL(test, ring_match(set, 4, &four_bytes));
+	KUNIT_EXPECT_PTR_EQ(test, ring_match(set, 8, &eight_bytes), eight);
+	kvm_ioeventfd_set_del(set, two);
+	kvm_ioeventfd_set_del(set, eight);
+	kvm_ioeventfd_set_del(set, wild);
+	kvm_ioeventfd_set_del(set, wide);
 	kfree(two);
 	kfree(four);
 	kfree(eight);
 	kfree(wild);
 	kfree(wide);
 
-	KUNIT_ASSERT_EQ(test, ring_add(reg, 0, false, 0, &wild), 0);
+	KUNIT_ASSERT_EQ(test, ring_add(set, 0, false, 0, &wild), 0);
 	for (len = 0; len < 16; len++)
-		KUNIT_EXPECT_PTR_EQ(test, ring_match(reg, len, NULL), wild);
-	KUNIT_EXPECT_EQ(test, ring_add(reg, 4, true, 0, &none), -EEXIST);
-	kvm_io_register_del(reg, wild);
+		KUNIT_EXPECT_PTR_EQ(test, ring_match(set, len, NULL), wild);
+	KUNIT_EXPECT_EQ(test, ring_add(set, 4, true, 0, &none), -EEXIST);
+	kvm_ioeventfd_set_del(set, wild);
 	kfree(wild);
-	kvm_io_register_free(reg);
+	kvm_ioeventfd_set_free(set);
 }
 
 /* @step 1: each value has a slot. Else only the first, and all others are spilled. */
 static void thousand_values(struct kunit *test, u32 step)
 {
-	struct kvm_io_register *reg = kvm_io_register_alloc();
-	struct kvm_io_doorbell **doorbell;
+	struct kvm_ioeventfd_set *set = kvm_ioeventfd_set_alloc();
+	struct kvm_kernel_ioeventfd **ioeventfd;
 	unsigned int wrong = 0, round;
 	u32 i, value;
 
-	doorbell = kunit_kcalloc(test, 1000, sizeof(*doorbell), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, reg);
-	KUNIT_ASSERT_NOT_NULL(test, doorbell);
+	ioeventfd = kunit_kcalloc(test, 1000, sizeof(*ioeventfd), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, set);
+	KUNIT_ASSERT_NOT_NULL(test, ioeventfd);
 	for (i = 0; i < 1000; i++)
-		wrong += !!ring_add(reg, 4, true, i * step, &doorbell[i]);
+		wrong += !!ring_add(set, 4, true, i * step, &ioeventfd[i]);
 	for (round = 0; round < 4; round++) {
 		for (i = round; i < 1000; i += 3) {
 			value = i * step;
-			kvm_io_register_del(reg, doorbell[i]);
-			wrong += !!ring_match(reg, 4, &value);
-			kfree(doorbell[i]);
-			wrong += !!ring_add(reg, 4, true, value, &doorbell[i]);
+			kvm_ioeventfd_set_del(set, ioeventfd[i]);
+			wrong += !!ring_match(set, 4, &value);
+			kfree(ioeventfd[i]);
+			wrong += !!ring_add(set, 4, true, value, &ioeventfd[i]);
 		}
 		for (i = 0; i < 1000; i++) {
 			value = i * step;
-			wrong += ring_match(reg, 4, &value) != doorbell[i];
+			wrong += ring_match(set, 4, &value) != ioeventfd[i];
 		}
 	}
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	KUNIT_EXPECT_EQ(test, reg->nr, 1000);
+	KUNIT_EXPECT_EQ(test, set->nr, 1000);
 	for (i = 0; i < 1000; i++) {
-		kvm_io_register_del(reg, doorbell[i]);
-		kfree(doorbell[i]);
+		kvm_ioeventfd_set_del(set, ioeventfd[i]);
+		kfree(ioeventfd[i]);
 	}
-	kvm_io_register_free(reg);
+	kvm_ioeventfd_set_free(set);
 }
 
 static void thousand_values_in_slots(struct kunit *test)
@@ -599,7 +599,7 @@ static void thousand_values_in_slots(struct kunit *test)
 
 static void thousand_values_spilled(struct kunit *test)
 {
-	thousand_values(test, KVM_IO_DOORBELL_SLOTS_MAX);
+	thousand_values(test, KVM_IOEVENTFD_SLOTS_MAX);
 }
 
 static void ioctl_arguments(struct kunit *test)
@@ -643,7 +643,7 @@ static struct kunit_case bus_test_cases[] = {
 	KUNIT_CASE(destructor_after_last_reader),
 	KUNIT_CASE(devices_at_most),
 	KUNIT_CASE(removal_allocates_nothing),
-	KUNIT_CASE(which_doorbell),
+	KUNIT_CASE(which_ioeventfd),
 	KUNIT_CASE(thousand_values_in_slots),
 	KUNIT_CASE(thousand_values_spilled),
 	KUNIT_CASE(ioctl_arguments),

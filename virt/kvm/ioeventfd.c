@@ -2,7 +2,7 @@
 /*
  * ioeventfd: what a VMM asks for with KVM_IOEVENTFD, in terms of the I/O bus.
  * Which writes ring, and who is waited for, is the business of io_bus.c and
- * io_bus_doorbell.h.
+ * ioeventfd_set.h.
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -25,12 +25,12 @@ static enum kvm_bus args_bus(const struct kvm_ioeventfd *args)
 
 /* False if no registration can have been made with these arguments. */
 static bool args_key(const struct kvm_ioeventfd *args,
-		     struct kvm_io_doorbell_key *key)
+		     struct kvm_ioeventfd_key *key)
 {
 	if (args->len > 8)
 		return false;
 
-	*key = (struct kvm_io_doorbell_key) {
+	*key = (struct kvm_ioeventfd_key) {
 		.addr = args->addr,
 		.len = args->len,
 		.match = args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH,
@@ -41,21 +41,21 @@ static bool args_key(const struct kvm_ioeventfd *args,
 }
 
 /**
- * kvm_ioeventfd_assign - register a doorbell for userspace
+ * kvm_ioeventfd_assign - register an ioeventfd for userspace
  * @kvm: the VM
  * @args: the arguments of KVM_IOEVENTFD, checked by kvm_ioeventfd()
  *
- * An any-width doorbell on the MMIO bus serves the fast MMIO path with the same
- * registration, so there is no half of it that could fail alone.
+ * An any-width ioeventfd on the MMIO bus serves the fast MMIO path with the
+ * same registration, so there is no half of it that could fail alone.
  *
  * Context: process context, may sleep.
  * Return: 0; -EBADF or -EINVAL if args->fd is not open or no eventfd; -EEXIST
  * if it collides with a registration of this VM; -ENOSPC if the VM has
- * KVM_IO_BUS_MAX_DOORBELLS; -ENOMEM.
+ * KVM_MAX_IOEVENTFDS; -ENOMEM.
  */
 int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 {
-	struct kvm_io_doorbell_key key;
+	struct kvm_ioeventfd_key key;
 	struct eventfd_ctx *eventfd;
 	int ret;
 
@@ -66,7 +66,7 @@ int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
-	ret = kvm_io_bus_register_doorbell(kvm, args_bus(args), &key, eventfd);
+	ret = kvm_io_bus_register_ioeventfd(kvm, args_bus(args), &key, eventfd);
 	trace_kvm_ioeventfd(true, args_bus(args), &key, ret);
 	if (ret)
 		eventfd_ctx_put(eventfd);
@@ -84,7 +84,7 @@ int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
  */
 int kvm_ioeventfd_deassign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 {
-	struct kvm_io_doorbell_key key;
+	struct kvm_ioeventfd_key key;
 	struct eventfd_ctx *eventfd;
 	int ret = -ENOENT;
 
@@ -93,8 +93,8 @@ int kvm_ioeventfd_deassign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 		return PTR_ERR(eventfd);
 
 	if (args_key(args, &key)) {
-		ret = kvm_io_bus_unregister_doorbell(kvm, args_bus(args), &key,
-						     eventfd);
+		ret = kvm_io_bus_unregister_ioeventfd(kvm, args_bus(args), &key,
+						      eventfd);
 		trace_kvm_ioeventfd(false, args_bus(args), &key, ret);
 	}
 	eventfd_ctx_put(eventfd);

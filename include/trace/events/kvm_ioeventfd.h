@@ -16,11 +16,11 @@
 	{ KVM_FAST_MMIO_BUS, "fast-mmio" }
 #endif
 
-/* A doorbell was, or was not, assigned or deassigned. */
+/* An ioeventfd was, or was not, assigned or deassigned. */
 TRACE_EVENT(kvm_ioeventfd,
-	TP_PROTO(bool assign, enum kvm_bus bus,
-		 const struct kvm_io_doorbell_key *key, int ret),
-	TP_ARGS(assign, bus, key, ret),
+	    TP_PROTO(bool assign, enum kvm_bus bus,
+		     const struct kvm_ioeventfd_key *key, int ret),
+	    TP_ARGS(assign, bus, key, ret),
 
 	TP_STRUCT__entry(
 		__field(u64,		addr)
@@ -50,10 +50,10 @@ TRACE_EVENT(kvm_ioeventfd,
 		  __entry->ret)
 );
 
-/* A guest rang a doorbell. */
+/* A guest rang an ioeventfd. */
 TRACE_EVENT(kvm_ioeventfd_ring,
-	TP_PROTO(enum kvm_bus bus, u64 addr, int len),
-	TP_ARGS(bus, addr, len),
+	    TP_PROTO(enum kvm_bus bus, u64 addr, int len),
+	    TP_ARGS(bus, addr, len),
 
 	TP_STRUCT__entry(
 		__field(u64,		addr)

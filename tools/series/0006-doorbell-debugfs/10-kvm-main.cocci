@@ -9,6 +9,6 @@ expression kvm;
   {
   ...
   kvm_arch_create_vm_debugfs(kvm);
-+ kvm_doorbell_debugfs_init(kvm);
++ kvm_io_bus_debugfs_init(kvm);
   ...
   }

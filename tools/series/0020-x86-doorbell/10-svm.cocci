@@ -6,7 +6,7 @@
 @@
 @@
   #include "svm_onhyperv.h"
-+ #include "doorbell_svm.h"
++ #include "ioeventfd_svm.h"
 
 // targets: arch/x86/kvm/svm/svm.c
 @@
@@ -17,7 +17,7 @@ identifier vcpu, svm, control;
 	struct vcpu_svm *svm = ...;
 	struct vmcb_control_area *control = ...;
 +
-+	if (svm_doorbell_fastpath(vcpu))
++	if (svm_ioeventfd_fastpath(vcpu))
 +		return EXIT_FASTPATH_REENTER_GUEST;
 	...
   }
@@ -33,7 +33,7 @@ expression E1, E2;
 	int rc;
 	...
 	trace_kvm_page_fault(vcpu, E1, E2);
-+	rc = svm_doorbell_fault(vcpu);
++	rc = svm_ioeventfd_fault(vcpu);
 +	if (rc >= 0)
 +		return rc;
 	...
@@ -45,4 +45,4 @@ expression E1, E2;
 @@
 @@
   #include "vmx_onhyperv.h"
-+ #include "doorbell_vmx.h"
++ #include "ioeventfd_vmx.h"

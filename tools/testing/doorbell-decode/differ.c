@@ -931,8 +931,8 @@ int main(int argc, char **argv)
 			make(&program[n], only >= 0 ? (enum mode)only :
 			     (enum mode)((done + n) % MODES));
 		for (w = 0; w < ARRAY_SIZE(ways); w++) {
-			parameter("doorbell_fastpath", ways[w].fastpath);
-			parameter("doorbell_mmio", ways[w].mmio);
+			parameter("ioeventfd_fastpath", ways[w].fastpath);
+			parameter("ioeventfd_mmio", ways[w].mmio);
 			before = emulated();
 			/* The same page tables each time */
 			state = seed | 1;
@@ -980,8 +980,8 @@ int main(int argc, char **argv)
 		if (verbose)
 			fprintf(stderr, "differ: %lu of %lu\n", done, programs);
 	}
-	parameter("doorbell_fastpath", "1");
-	parameter("doorbell_mmio", "1");
+	parameter("ioeventfd_fastpath", "1");
+	parameter("ioeventfd_mmio", "1");
 	printf("%lu rings, %lu exits to userspace, programs ended by exceptions:",
 	       rings, exits);
 	for (i = 0; i < 32; i++)

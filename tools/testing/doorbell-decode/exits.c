@@ -261,8 +261,8 @@ int main(void)
 		for (bits = 32; bits <= 64; bits += 32) {
 			create(ops[op].irqchip);
 			for (w = 0; w < ARRAY_SIZE(ways); w++) {
-				parameter("doorbell_fastpath", ways[w].fastpath);
-				parameter("doorbell_mmio", ways[w].mmio);
+				parameter("ioeventfd_fastpath", ways[w].fastpath);
+				parameter("ioeventfd_mmio", ways[w].mmio);
 				ns[w] = measure(op, bits);
 			}
 			destroy();

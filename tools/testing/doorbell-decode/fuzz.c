@@ -11,7 +11,7 @@
  * each of 16-, 32- and 64-bit code: half of them random bytes behind an opcode
  * that matters, with random prefixes; a quarter random bytes; a quarter the
  * former, cut short, which must be declined. What is kept of the last one
- * (struct kvm_doorbell_memo) must be what was decoded.
+ * (struct kvm_ioeventfd_memo) must be what was decoded.
  *
  * The last line is "N instructions, N stores, N failures"; the exit status is 0
  * if there are none.
@@ -26,9 +26,9 @@
 
 #include <Zydis/Zydis.h>
 
-#include "../../../arch/x86/kvm/doorbell_insn.h"
+#include "../../../arch/x86/kvm/ioeventfd_insn.h"
 
-#define ROOM	(KVM_DOORBELL_INSN_MAX + 1)
+#define ROOM	(KVM_IOEVENTFD_INSN_MAX + 1)
 /* More than this is the same mistake again. */
 #define MAX_FAILURES	20
 
@@ -70,7 +70,7 @@ static void fail(const uint8_t *code, unsigned int avail, unsigned int bits,
 static int number(ZydisRegister reg)
 {
 	if (reg == ZYDIS_REGISTER_NONE)
-		return KVM_DOORBELL_NO_REG;
+		return KVM_IOEVENTFD_NO_REG;
 	return ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(
 				ZYDIS_MACHINE_MODE_LONG_64, reg));
 }
@@ -86,14 +86,14 @@ static uint64_t mask(unsigned int bytes)
 }
 
 /* What is wrong with what the decoder says, or NULL. */
-static const char *differs(const struct kvm_doorbell_insn *insn,
+static const char *differs(const struct kvm_ioeventfd_insn *insn,
 			   const ZydisDecodedInstruction *zi,
 			   const ZydisDecodedOperand *op, unsigned int bits)
 {
 	const ZydisDecodedOperandMem *mem = &op[0].mem;
 	bool ip = mem->base == ZYDIS_REGISTER_RIP ||
 		  mem->base == ZYDIS_REGISTER_EIP;
-	int base = ip ? KVM_DOORBELL_NO_REG : number(mem->base);
+	int base = ip ? KVM_IOEVENTFD_NO_REG : number(mem->base);
 
 	int64_t disp = mem->disp.has_displacement ? mem->disp.value : 0;
 
@@ -103,7 +103,7 @@ static const char *differs(const struct kvm_doorbell_insn *insn,
 	 */
 	if (zi->address_width == 32 && zi->raw.modrm.mod == 0 &&
 	    zi->raw.modrm.rm == 4 && zi->raw.sib.base == 5) {
-		base = KVM_DOORBELL_NO_REG;
+		base = KVM_IOEVENTFD_NO_REG;
 		disp = zi->raw.disp.value;
 	}
 
@@ -120,7 +120,7 @@ static const char *differs(const struct kvm_doorbell_insn *insn,
 		return "another base";
 	if (insn->index != number(mem->index))
 		return "another index";
-	if (insn->index != KVM_DOORBELL_NO_REG &&
+	if (insn->index != KVM_IOEVENTFD_NO_REG &&
 	    1u << insn->scale != (mem->scale ? mem->scale : 1u))
 		return "another scale";
 	if ((insn->disp ^ disp) & mask(zi->address_width / 8))
@@ -146,7 +146,7 @@ static const char *differs(const struct kvm_doorbell_insn *insn,
 			return "another register";
 		return NULL;
 	case ZYDIS_OPERAND_TYPE_IMMEDIATE:
-		if (insn->reg != KVM_DOORBELL_NO_REG ||
+		if (insn->reg != KVM_IOEVENTFD_NO_REG ||
 		    ((insn->imm ^ op[1].imm.value.u) & mask(insn->width)))
 			return "another value";
 		return NULL;
@@ -186,33 +186,33 @@ static bool expected(const ZydisDecodedInstruction *zi,
 
 /* What is kept of an instruction is what was decoded. */
 static const char *memo_differs(const uint8_t *code, unsigned int bits,
-				const struct kvm_doorbell_insn *insn)
+				const struct kvm_ioeventfd_insn *insn)
 {
-	static struct kvm_doorbell_memo memo;
+	static struct kvm_ioeventfd_memo memo;
 	unsigned long regs[16];
 	uint64_t low, high, ip = draw();
-	unsigned int i, what = bits == 64 ? KVM_DOORBELL_LMA | KVM_DOORBELL_CS_L :
-			       bits == 32 ? KVM_DOORBELL_CS_D : 0;
+	unsigned int i, what = bits == 64 ? KVM_IOEVENTFD_LMA | KVM_IOEVENTFD_CS_L :
+			       bits == 32 ? KVM_IOEVENTFD_CS_D : 0;
 	uint64_t segment = draw();
 
 	memcpy(&low, code, 8);
 	memcpy(&high, code + 8, 8);
 	/* Neither of the two alone means 64 bits. */
 	if (bits != 64 && draw() & 1)
-		what |= draw() & 1 ? KVM_DOORBELL_LMA : KVM_DOORBELL_CS_L;
-	if (kvm_doorbell_memo_renew(&memo, low, high, what, ip) != !!insn ||
+		what |= draw() & 1 ? KVM_IOEVENTFD_LMA : KVM_IOEVENTFD_CS_L;
+	if (kvm_ioeventfd_memo_renew(&memo, low, high, what, ip) != !!insn ||
 	    memo.store != !!insn ||
-	    kvm_doorbell_memo_has(&memo, low, high, what) != !!insn)
+	    kvm_ioeventfd_memo_has(&memo, low, high, what) != !!insn)
 		return "kept as something else";
-	if (kvm_doorbell_memo_has(&memo, low ^ 1, high, what) ||
-	    kvm_doorbell_memo_has(&memo, low, high ^ 1ull << 63, what) ||
-	    kvm_doorbell_memo_has(&memo, low, high, what + 1))
+	if (kvm_ioeventfd_memo_has(&memo, low ^ 1, high, what) ||
+	    kvm_ioeventfd_memo_has(&memo, low, high ^ 1ull << 63, what) ||
+	    kvm_ioeventfd_memo_has(&memo, low, high, what + 1))
 		return "taken for another";
-	if (kvm_doorbell_memo_refuses(&memo, ip ^ 1) ||
-	    kvm_doorbell_memo_refuses(&memo, ip) == !!insn)
+	if (kvm_ioeventfd_memo_refuses(&memo, ip ^ 1) ||
+	    kvm_ioeventfd_memo_refuses(&memo, ip) == !!insn)
 		return "refused, or not";
 	if (!insn) {
-		for (i = 0; kvm_doorbell_memo_refuses(&memo, ip); i++)
+		for (i = 0; kvm_ioeventfd_memo_refuses(&memo, ip); i++)
 			;
 		return i == 254 ? NULL : "refused for too long or too short";
 	}
@@ -222,10 +222,10 @@ static const char *memo_differs(const uint8_t *code, unsigned int bits,
 		regs[i] = draw();
 	if (memo.flat != (bits == 64) || memo.insn.seg >= 4)
 		return "not simple: the segment";
-	if (kvm_doorbell_insn_address(insn, regs, ip, segment) !=
+	if (kvm_ioeventfd_insn_address(insn, regs, ip, segment) !=
 	    segment + memo.insn.disp + regs[memo.insn.base])
 		return "not simple: the address";
-	if (kvm_doorbell_insn_value(insn, regs) !=
+	if (kvm_ioeventfd_insn_value(insn, regs) !=
 	    regs[memo.insn.reg] >> memo.insn.shift)
 		return "not simple: the value";
 	return NULL;
@@ -235,12 +235,12 @@ static void try(const ZydisDecoder *decoder, const uint8_t *code,
 		unsigned int avail, unsigned int bits)
 {
 	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
-	struct kvm_doorbell_insn insn;
+	struct kvm_ioeventfd_insn insn;
 	ZydisDecodedInstruction zi;
 	const char *what;
 	bool mine, valid;
 
-	mine = kvm_doorbell_decode(code, avail, bits, &insn);
+	mine = kvm_ioeventfd_decode(code, avail, bits, &insn);
 	valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, code, avail,
 						    &zi, op));
 	stores += mine;

@@ -21,7 +21,7 @@
 /* Values of one address, in some order; none of them twice. */
 #define FLOOD		8191
 
-/* KVM_IO_BUS_MAX_DOORBELLS; and how many of them have the same address */
+/* KVM_MAX_IOEVENTFDS; and how many of them have the same address */
 #define LIMIT		(1 << 20)
 #define VALUES		20000
 

@@ -4,7 +4,7 @@
  * line of the bus's description that random programs meet by chance only.
  */
 #include "world.h"
-#include "io_bus_doorbell.h"
+#include "ioeventfd_set.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
 
@@ -519,7 +519,7 @@ static void deassign_now(void)
 
 static void grow_now(void)
 {
-	call_now(MATCH, KVM_IO_DOORBELL_SLOTS_MIN);
+	call_now(MATCH, KVM_IOEVENTFD_SLOTS_MIN);
 }
 
 /* A doorbell goes at every step of a kick: what did not ring is noted. */
@@ -542,7 +542,7 @@ static bool miss_of_what_goes(void)
 		shim_reader_hook = NULL;
 		if (!rang) {
 			TEST(gone && miss->addr == 0x1000 &&
-			     miss->seq == w.kvm.doorbell_seq);
+			     miss->seq == w.kvm.ioeventfd_seq);
 			TEST(miss->len == 4 && miss->data == 7);
 			refused++;
 		} else {
@@ -566,7 +566,7 @@ static bool table_under_reader(void)
 
 	for (i = 0; i < 40; i++) {
 		/* As many as the first table takes */
-		for (n = 0; n < KVM_IO_DOORBELL_SLOTS_MIN; n++)
+		for (n = 0; n < KVM_IOEVENTFD_SLOTS_MIN; n++)
 			TEST(!ioeventfd(0x1000, 4, MATCH, n, 1));
 		before = shim_nr_live;
 		hooked = i;
@@ -575,7 +575,7 @@ static bool table_under_reader(void)
 		if (shim_reader_hook)
 			break;
 		TEST(shim_nr_live > before);
-		for (n = 0; n <= KVM_IO_DOORBELL_SLOTS_MIN; n++)
+		for (n = 0; n <= KVM_IOEVENTFD_SLOTS_MIN; n++)
 			TEST(!ioeventfd(0x1000, 4, MATCH | GONE, n, 1));
 	}
 	shim_reader_hook = NULL;
@@ -591,7 +591,7 @@ static bool misses_known(void)
 
 	/* Nothing there at all; then other values, other widths */
 	TEST(!bus_ring(0x1000, 4, &val));
-	TEST(miss->seq == w.kvm.doorbell_seq && !miss->len);
+	TEST(miss->seq == w.kvm.ioeventfd_seq && !miss->len);
 	TEST(!ioeventfd(0x1000, 4, MATCH, 7, 1));
 	TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("!1"));
 	TEST(!bus_ring(0x1000, 4, &other) && miss->len == 4 && miss->data == 8);
@@ -602,7 +602,7 @@ static bool misses_known(void)
 	TEST(bus_ring(0x1000, 4, &val) && seen("!1"));
 
 	/* It is not searched for again, but devices are asked. */
-	miss->seq = w.kvm.doorbell_seq;
+	miss->seq = w.kvm.ioeventfd_seq;
 	miss->addr = 0x1000;
 	miss->bus = KVM_MMIO_BUS;
 	miss->len = 0;
@@ -665,16 +665,16 @@ static bool doorbells_at_most(void)
 	u32 val = 0;
 
 	TEST(!ioeventfd(0x1000, 4, 0, 0, 1));
-	TEST(w.kvm.nr_doorbells == 1);
+	TEST(w.kvm.nr_ioeventfds == 1);
 	TEST(ioeventfd(0x1000, 4, 0, 0, 2) == -EEXIST);
 	TEST(ioeventfd(0x1000, 4, GONE, 0, 2) == -ENOENT);
 	shim_fail_at = shim_nr_allocs + 2;
 	TEST(ioeventfd(0x2000, 4, 0, 0, 2) == -ENOMEM);
 	shim_fail_at = 0;
-	TEST(w.kvm.nr_doorbells == 1);
+	TEST(w.kvm.nr_ioeventfds == 1);
 
 	/* As if all others were there */
-	w.kvm.nr_doorbells = KVM_IO_BUS_MAX_DOORBELLS - 1;
+	w.kvm.nr_ioeventfds = KVM_MAX_IOEVENTFDS - 1;
 	TEST(!ioeventfd(0x2000, 4, 0, 0, 2));
 	TEST(ioeventfd(0x3000, 4, 0, 0, 3) == -ENOSPC);
 	TEST(ioeventfd(0x2000, 4, MATCH, 0, 3) == -ENOSPC);
@@ -683,7 +683,7 @@ static bool doorbells_at_most(void)
 	TEST(!ioeventfd(0x1000, 4, GONE, 0, 1));
 	TEST(!ioeventfd(0x3000, 4, 0, 0, 3));
 	TEST(ioeventfd(0x1000, 4, 0, 0, 1) == -ENOSPC);
-	w.kvm.nr_doorbells = 2;
+	w.kvm.nr_ioeventfds = 2;
 	return true;
 }
 
@@ -710,7 +710,7 @@ static bool index_in_any_order(void)
 			TEST(!ioeventfd(0x1000 + 8 * (u64)at, 4, GONE, 0,
 					at % 16));
 		TEST(bus_write(M_MMIO, 0x1000, 4, &val));
-		TEST(!w.kvm.buses[M_MMIO].registers.root);
+		TEST(!w.kvm.buses[M_MMIO].ioeventfds.root);
 	}
 	/* Half of it goes, from the middle, and other addresses come */
 	for (i = 0; i < n; i++)
@@ -833,28 +833,28 @@ static void lose_listed(void)
 
 static bool list_while_it_changes(void)
 {
-	static struct kvm_io_doorbell_info info[400];
+	static struct kvm_ioeventfd_info info[400];
 	unsigned int i;
 
 	for (i = 0; i < 300; i++)
 		TEST(!ioeventfd(0x1000, 4, MATCH, i, 1));
 	TEST(!ioeventfd(0x2000, 4, 0, 0, 2));
 	TEST(!ioeventfd(0x3000, 4, 0, 0, 3));
-	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 400) == 302);
+	TEST(kvm_io_bus_list_ioeventfds(&w.kvm, info, 400) == 302);
 	TEST(info[299].key.data == 299 && info[301].key.addr == 0x3000);
 
 	/* What was listed before it went, and what stays */
 	shim_on_resched = lose_listed;
-	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 400) == 258);
+	TEST(kvm_io_bus_list_ioeventfds(&w.kvm, info, 400) == 258);
 	TEST(info[256].key.addr == 0x2000 && info[257].key.addr == 0x3000);
-	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 400) == 2);
+	TEST(kvm_io_bus_list_ioeventfds(&w.kvm, info, 400) == 2);
 	return true;
 }
 
 /* The index as such: what io_bus.c never asks of it. */
 static bool index_alone(void)
 {
-	struct kvm_io_doorbell_info info[2];
+	struct kvm_ioeventfd_info info[2];
 	struct kvm_io_index_place place;
 	struct kvm_io_index index = {};
 	u64 key = 5;
@@ -878,7 +878,7 @@ static bool index_alone(void)
 
 	/* Listing ends behind the last address of all. */
 	TEST(!ioeventfd(~0ull, 0, 0, 0, 1) && !ioeventfd(1, 0, PIO, 0, 2));
-	TEST(kvm_io_bus_list_doorbells(&w.kvm, info, 2) == 2);
+	TEST(kvm_io_bus_list_ioeventfds(&w.kvm, info, 2) == 2);
 	TEST(info[0].key.addr == ~0ull && info[1].key.addr == 1);
 	return true;
 }
@@ -951,10 +951,10 @@ static bool index_ends_with_one(void)
 static bool index_keeps_its_bounds(void)
 {
 	static const u32 step[] = { 1, -1, 0x9e3779b1, 61 << 10 | 1 };
-	const u32 n = KVM_IO_BUS_MAX_DOORBELLS;
+	const u32 n = KVM_MAX_IOEVENTFDS;
 	struct kvm_io_index_place place;
 	struct kvm_io_index index;
-	static const u32 gap[] = { 2, 64, 4096, KVM_IO_BUS_MAX_DOORBELLS };
+	static const u32 gap[] = { 2, 64, 4096, KVM_MAX_IOEVENTFDS };
 	unsigned int s, g, i;
 	u32 at;
 

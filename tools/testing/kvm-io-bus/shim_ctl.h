@@ -29,7 +29,7 @@ static inline bool shim_suspended(void)
  */
 static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len, u64 val)
 {
-	struct kvm_io_register *reg;
+	struct kvm_ioeventfd_set *reg;
 	unsigned long flags;
 	bool rung;
 

@@ -35,7 +35,7 @@
 enum { GONE, COMING, THERE, GOING, PHASES };
 
 struct slot {
-	struct kvm_io_doorbell_key key;
+	struct kvm_ioeventfd_key key;
 	unsigned long phase;
 	struct eventfd_ctx *eventfd;
 	unsigned long rung;
@@ -78,7 +78,7 @@ static u64 rnd(u64 *seed)
 	return z ^ z >> 29;
 }
 
-static bool kick(const struct kvm_io_doorbell_key *key)
+static bool kick(const struct kvm_ioeventfd_key *key)
 {
 	struct kvm_vcpu *v = &my_vcpu;
 	bool rung;
@@ -233,10 +233,10 @@ static void *bell_writer(void *arg)
 			}
 			s->eventfd = shim_eventfd_new(0);
 			eventfd_ctx_get(s->eventfd);
-			CHECK(!kvm_io_bus_register_doorbell(&kvm, KVM_MMIO_BUS,
+			CHECK(!kvm_io_bus_register_ioeventfd(&kvm, KVM_MMIO_BUS,
 							    &s->key, s->eventfd));
 		} else {
-			CHECK(!kvm_io_bus_unregister_doorbell(&kvm, KVM_MMIO_BUS,
+			CHECK(!kvm_io_bus_unregister_ioeventfd(&kvm, KVM_MMIO_BUS,
 							      &s->key,
 							      s->eventfd));
 			s->rung = __atomic_load_n(&s->eventfd->count,
@@ -299,9 +299,9 @@ static void slow_signal(struct eventfd_ctx *ctx)
 		sched_yield();
 }
 
-static const struct kvm_io_doorbell_key slow_key = {
+static const struct kvm_ioeventfd_key slow_key = {
 	.addr = REGISTER, .len = 8, .match = true, .data = 1 };
-static const struct kvm_io_doorbell_key other_key = {
+static const struct kvm_ioeventfd_key other_key = {
 	.addr = REGISTER, .len = 8, .match = true, .data = 2 };
 
 static void *slow_kicker(void *arg)
@@ -316,7 +316,7 @@ static void *slow_kicker(void *arg)
 static void *unregisterer(void *arg)
 {
 	shim_thread = 2;
-	CHECK(!kvm_io_bus_unregister_doorbell(&kvm, KVM_MMIO_BUS, &slow_key, arg));
+	CHECK(!kvm_io_bus_unregister_ioeventfd(&kvm, KVM_MMIO_BUS, &slow_key, arg));
 	__atomic_store_n(&gone, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -327,14 +327,14 @@ static void waits_for_its_own(void)
 	struct eventfd_ctx *other = shim_eventfd_new(1001);
 	pthread_t kicker, unreg;
 
-	CHECK(!kvm_io_bus_register_doorbell(&kvm, KVM_MMIO_BUS, &slow_key, slow));
-	CHECK(!kvm_io_bus_register_doorbell(&kvm, KVM_MMIO_BUS, &other_key, other));
+	CHECK(!kvm_io_bus_register_ioeventfd(&kvm, KVM_MMIO_BUS, &slow_key, slow));
+	CHECK(!kvm_io_bus_register_ioeventfd(&kvm, KVM_MMIO_BUS, &other_key, other));
 	shim_on_signal = slow_signal;
 	CHECK(!pthread_create(&kicker, NULL, slow_kicker, NULL));
 	while (!__atomic_load_n(&in_kick, __ATOMIC_SEQ_CST))
 		sched_yield();
 	/* Another one's, of the same register: no wait. */
-	CHECK(!kvm_io_bus_unregister_doorbell(&kvm, KVM_MMIO_BUS, &other_key, other));
+	CHECK(!kvm_io_bus_unregister_ioeventfd(&kvm, KVM_MMIO_BUS, &other_key, other));
 	CHECK(!pthread_create(&unreg, NULL, unregisterer, slow));
 	usleep(100000);
 	CHECK(!__atomic_load_n(&gone, __ATOMIC_SEQ_CST));
@@ -375,7 +375,7 @@ int main(int argc, char **argv)
 		stay[i].key.data = i & 1 ? i : 0;
 		stay[i].eventfd = shim_eventfd_new(i);
 		eventfd_ctx_get(stay[i].eventfd);
-		CHECK(!kvm_io_bus_register_doorbell(&kvm, KVM_MMIO_BUS,
+		CHECK(!kvm_io_bus_register_ioeventfd(&kvm, KVM_MMIO_BUS,
 						    &stay[i].key,
 						    stay[i].eventfd));
 	}

@@ -660,16 +660,16 @@ static bool listed(struct world *w)
 {
 	struct model *m = &w->model;
 	unsigned long i, nr, max = m->nr_bells;
-	struct kvm_io_doorbell_info *info = calloc(max + 1, sizeof(*info));
+	struct kvm_ioeventfd_info *info = calloc(max + 1, sizeof(*info));
 	struct kvm_io_dev_info *devs = calloc(m->nr_devs + 1, sizeof(*devs));
 	struct m_bell *want = calloc(max + 1, sizeof(*want));
 	struct m_bell *got = calloc(max + 1, sizeof(*got));
 	bool ok = true;
 
 	SHIM_ASSERT(info && devs && want && got);
-	nr = kvm_io_bus_list_doorbells(&w->kvm, info, max / 2);
+	nr = kvm_io_bus_list_ioeventfds(&w->kvm, info, max / 2);
 	ok &= nr == max && !info[max / 2].key.len && !info[max / 2].key.addr;
-	nr = kvm_io_bus_list_doorbells(&w->kvm, info, max);
+	nr = kvm_io_bus_list_ioeventfds(&w->kvm, info, max);
 	ok &= nr == max;
 	for (i = 0; ok && i < max; i++) {
 		if (i && (info[i].bus < info[i - 1].bus ||

@@ -64,7 +64,7 @@ typedef unsigned int gfp_t;
 
 /* For options without a module: those that are on have the value 1 here. */
 #define IS_ENABLED(option)	(option)
-#define CONFIG_KVM_DOORBELL_DEBUGFS 1
+#define CONFIG_KVM_IO_BUS_DEBUGFS 1
 #define CONFIG_64BIT		1
 #define CONFIG_PREEMPT_RT	0
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kicks against the removal of a doorbell (virt/kvm/io_bus_doorbell.h). Doorbell
+ * Kicks against the removal of a doorbell (virt/kvm/ioeventfd_set.h). Doorbell
  * 0 is unregistered, while two vCPUs kick it or doorbell 1, which stays, on the
  * same register. Memory of the doorbell goes after a grace period; its eventfd
  * when the last reference is put.

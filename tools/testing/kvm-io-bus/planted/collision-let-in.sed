@@ -1,4 +1,4 @@
-# A doorbell for any value is let in beside those with values
-# file: io_bus_doorbell.c
+# An ioeventfd for any value is let in beside those with values
+# file: ioeventfd_set.c
 # caught by: regress doorbell_rules
-s/if (reg->nr_match\[order\])/if (0)/
+s/if (set->nr_match\[order\])/if (0)/

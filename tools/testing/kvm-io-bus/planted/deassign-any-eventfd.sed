@@ -1,4 +1,4 @@
-# A doorbell goes whatever eventfd it was registered with
+# An ioeventfd goes whatever eventfd it was registered with
 # file: io_bus.c
 # caught by: regress doorbell_rules
-s/ || doorbell->eventfd != eventfd//
+s/ || ioeventfd->eventfd != eventfd//

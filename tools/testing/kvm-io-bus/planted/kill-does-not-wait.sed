@@ -1,7 +1,7 @@
-# A doorbell is ended beside a kick that is under way
-# file: io_bus_doorbell.c
+# An ioeventfd is ended beside a kick that is under way
+# file: ioeventfd_set.c
 # caught by: threads
-/^void kvm_io_doorbell_kill/,/^}/{
+/^void kvm_ioeventfd_kill/,/^}/{
 /spin_lock_irqsave(/d
 /spin_unlock_irqrestore(/d
 }

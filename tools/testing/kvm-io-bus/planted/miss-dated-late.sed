@@ -2,6 +2,6 @@
 # file: io_bus.c
 # caught by: regress misses_known
 /^static __always_inline struct found search(/,/^}/{
-	/found.seq = doorbell_seq(kvm);/d
-	s/^\tif (!found.reg)/\tfound.seq = doorbell_seq(kvm);\n&/
+	/found.seq = ioeventfd_seq(kvm);/d
+	s/^\tif (!found.set)/\tfound.seq = ioeventfd_seq(kvm);\n&/
 }

@@ -1,4 +1,4 @@
-# A VM may have as many doorbells as it has memory for
+# A VM may have as many ioeventfds as it has memory for
 # file: io_bus.c
 # caught by: regress doorbells_at_most
-s/if (kvm->nr_doorbells == KVM_IO_BUS_MAX_DOORBELLS)/if (0)/
+s/if (kvm->nr_ioeventfds == KVM_MAX_IOEVENTFDS)/if (0)/

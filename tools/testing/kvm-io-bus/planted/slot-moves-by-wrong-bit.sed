@@ -1,4 +1,4 @@
-# A larger table has a doorbell in the slot of another value
-# file: io_bus_doorbell.c
+# A larger table has an ioeventfd in the slot of another value
+# file: ioeventfd_set.c
 # caught by: random
-s/up = doorbell \&\& (doorbell->data & slots);/up = false;/
+s/up = ioeventfd \&\& (ioeventfd->data & slots);/up = false;/

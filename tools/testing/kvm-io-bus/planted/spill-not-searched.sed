@@ -1,4 +1,4 @@
 # A value whose slot is taken is not found
-# file: io_bus_doorbell.h
+# file: ioeventfd_set.h
 # caught by: random
-s/if (likely(!rcu_access_pointer(reg->spill)))/if (1)/
+s/if (likely(!rcu_access_pointer(set->spill)))/if (1)/

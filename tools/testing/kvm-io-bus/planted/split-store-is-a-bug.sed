@@ -1,4 +1,4 @@
 # A fragment of odd width stops the host (since 2009, f1edbed787ba)
-# file: io_bus_doorbell.h
+# file: ioeventfd_set.h
 # caught by: regress split_store
-/Fragments of split stores/,/return rcu_dereference/s/return rcu_dereference(reg->any);/BUG();/
+/Fragments of split stores/,/return rcu_dereference/s/return rcu_dereference(set->any);/BUG();/

@@ -23,9 +23,9 @@ struct list_head {
 
 struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
-	struct mutex doorbell_lock;
-	unsigned int nr_doorbells;
-	unsigned long doorbell_seq;
+	struct mutex ioeventfd_lock;
+	unsigned int nr_ioeventfds;
+	unsigned long ioeventfd_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 	spinlock_t ring_lock;

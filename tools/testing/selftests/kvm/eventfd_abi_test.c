@@ -410,7 +410,7 @@ TEST(capabilities)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* A bus that has as many devices as it takes: what doorbells get there. */
+/* A bus that has as many devices as it takes: what ioeventfds get there. */
 TEST(ioeventfd_full_bus)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -435,7 +435,7 @@ TEST(ioeventfd_full_bus)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* Coalesced zones share the bus with doorbells: registered twice, gone twice. */
+/* Coalesced zones share the bus with ioeventfds: registered twice, gone twice. */
 TEST(coalesced_zones)
 {
 	static const uint64_t at[] = {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ranges within ranges on the I/O bus: doorbells in coalesced zones, zones in
+ * Ranges within ranges on the I/O bus: ioeventfds in coalesced zones, zones in
  * zones, both on top of the devices of the in-kernel irqchip.  Every write has
- * exactly one taker: a doorbell at its address before all else, then the
+ * exactly one taker: an ioeventfd at its address before all else, then the
  * narrowest range that holds all of it, then userspace.
  */
 #include <pthread.h>
@@ -16,7 +16,7 @@ enum taker {
 	DEVICE,
 };
 
-static const char *const taker_name[] = { "userspace", "zone", "doorbell", "device" };
+static const char *const taker_name[] = { "userspace", "zone", "ioeventfd", "device" };
 
 FIXTURE(bus) {
 	struct kvm_vm *vm;
@@ -103,7 +103,7 @@ static enum taker __who(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
 	data = eventfd_take(fd);
 	if (data) {
 		TEST_ASSERT(data == 1, "one write rang %lu times", data);
-		TEST_ASSERT(who == DEVICE, "taken by %s and by a doorbell", taker_name[who]);
+		TEST_ASSERT(who == DEVICE, "taken by %s and by an ioeventfd", taker_name[who]);
 		who = DOOR;
 	}
 	return who;
@@ -139,9 +139,9 @@ static uint64_t base_of(uint32_t bus)
 	return bus & PIO ? DOOR_PORT : DOOR_GPA + 0x400;
 }
 
-/* With one doorbell in the middle of a zone, in either order. */
-static void doorbell_in_zone(struct __test_metadata *_metadata,
-			     struct _test_data_bus *self, bool zone_first)
+/* With one ioeventfd in the middle of a zone, in either order. */
+static void ioeventfd_in_zone(struct __test_metadata *_metadata,
+			      struct _test_data_bus *self, bool zone_first)
 {
 	uint32_t bus, off;
 
@@ -165,11 +165,11 @@ static void doorbell_in_zone(struct __test_metadata *_metadata,
 		EXPECT_WHO(ZONE, bus, at + 0x41, 1, 1);
 		EXPECT_WHO(USER, bus, at + 0x100, 4, 1);
 
-		/* Without the doorbells the zone has it all. */
+		/* Without the ioeventfds the zone has it all. */
 		door_deassign(self->vm, self->fd, at + 0x40, 4, bus, 0);
 		EXPECT_WHO(ZONE, bus, at + 0x40, 4, 1);
 		EXPECT_WHO(DOOR, bus, at + 0x80, 2, 7);
-		/* And without the zone there are just the doorbells. */
+		/* And without the zone there are just the ioeventfds. */
 		EXPECT_EQ(0, zone_del(self->vm, at, 0x100, bus));
 		EXPECT_WHO(DOOR, bus, at + 0x80, 2, 7);
 		EXPECT_WHO(USER, bus, at + 0x40, 4, 1);
@@ -178,17 +178,17 @@ static void doorbell_in_zone(struct __test_metadata *_metadata,
 	}
 }
 
-TEST_F(bus, doorbell_into_zone)
+TEST_F(bus, ioeventfd_into_zone)
 {
-	doorbell_in_zone(_metadata, self, true);
+	ioeventfd_in_zone(_metadata, self, true);
 }
 
-TEST_F(bus, zone_around_doorbell)
+TEST_F(bus, zone_around_ioeventfd)
 {
-	doorbell_in_zone(_metadata, self, false);
+	ioeventfd_in_zone(_metadata, self, false);
 }
 
-TEST_F(bus, any_length_doorbell_in_zone)
+TEST_F(bus, any_length_ioeventfd_in_zone)
 {
 	uint32_t bus, off, size;
 
@@ -206,7 +206,7 @@ TEST_F(bus, any_length_doorbell_in_zone)
 }
 
 /* At the first and the last byte of a zone, and of the same size as it. */
-TEST_F(bus, doorbell_at_the_edges)
+TEST_F(bus, ioeventfd_at_the_edges)
 {
 	uint32_t bus, off;
 
@@ -319,7 +319,7 @@ TEST_F(bus, reads)
 	}
 }
 
-/* Any set of zones and doorbells against the rule, spelled out. */
+/* Any set of zones and ioeventfds against the rule, spelled out. */
 struct range {
 	uint32_t off, size;
 };
@@ -528,7 +528,7 @@ TEST_F(bus, ring_index_out_of_range)
 		EXPECT_EQ(0, memcmp(before, ring, sizeof(before)))
 			TH_LOG("last 0x%x", bad[i]);
 
-		/* A doorbell in the zone has no use for the ring. */
+		/* An ioeventfd in the zone has no use for the ring. */
 		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA + 8, 4, 1, &log));
 		EXPECT_EQ(1, eventfd_take(self->fd));
 
@@ -556,7 +556,7 @@ TEST_F(bus, ring_full)
 	ring->last = 0;
 	for (i = 0; i < max - 1; i++)
 		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
-	/* No zone has room: userspace's turn. Doorbells need none. */
+	/* No zone has room: userspace's turn. Ioeventfds need none. */
 	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
 	EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA + 8, 4, i, &log));
 	EXPECT_EQ(1, eventfd_take(self->fd));
@@ -565,7 +565,7 @@ TEST_F(bus, ring_full)
 	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
 }
 
-/* A thousand devices on a bus; doorbells do not count. */
+/* A thousand devices on a bus; ioeventfds do not count. */
 TEST_F_TIMEOUT(bus, device_limit, LONG_TIMEOUT)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -593,8 +593,8 @@ TEST_F_TIMEOUT(bus, device_limit, LONG_TIMEOUT)
 	kvm_vm_free(vm);
 }
 
-/* Where no device fits any more a doorbell does. */
-TEST_F_TIMEOUT(bus, doorbells_on_full_bus, LONG_TIMEOUT)
+/* Where no device fits any more an ioeventfd does. */
+TEST_F_TIMEOUT(bus, ioeventfds_on_full_bus, LONG_TIMEOUT)
 {
 	struct kvm_vm *vm = vm_create_barebones();
 	int i, refused = 0;
@@ -683,8 +683,8 @@ static uint8_t pic_imr(struct kvm_vm *vm)
 	return chip.chip.pic.imr;
 }
 
-/* A doorbell on a port of the interrupt controller has the first word. */
-TEST_F(bus, doorbell_on_pic)
+/* An ioeventfd on a port of the interrupt controller has the first word. */
+TEST_F(bus, ioeventfd_on_pic)
 {
 	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x5a);
 	EXPECT_EQ(0x5a, pic_imr(self->vm));
@@ -708,7 +708,7 @@ TEST_F(bus, doorbell_on_pic)
 	EXPECT_EQ(0x33, pic_imr(self->vm));
 }
 
-TEST_F(bus, doorbell_on_pit)
+TEST_F(bus, ioeventfd_on_pit)
 {
 	struct kvm_pit_config config = { };
 	uint16_t port;
@@ -723,8 +723,8 @@ TEST_F(bus, doorbell_on_pit)
 	}
 }
 
-/* Doorbells that were there before the device, on it and beside it. */
-TEST_F(bus, pit_after_doorbells)
+/* Ioeventfds that were there before the device, on it and beside it. */
+TEST_F(bus, pit_after_ioeventfds)
 {
 	struct kvm_pit_config config = { };
 

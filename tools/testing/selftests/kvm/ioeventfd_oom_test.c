@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is left of doorbells, zones and irqfds after an allocation has failed:
+ * What is left of ioeventfds, zones and irqfds after an allocation has failed:
  * everything as it was.  And whatever needs no memory, that is all that takes
  * something out, must not fail for the lack of it.
  *
@@ -170,7 +170,7 @@ static bool coalesced(struct _test_data_faults *self, uint64_t addr)
 }
 
 /*
- * With 0, 1, 2 ... doorbells there already, by address or by data or by both,
+ * With 0, 1, 2 ... ioeventfds there already, by address or by data or by both,
  * let each allocation of the next assign fail until one has none left to fail.
  */
 static void assign_fails(struct __test_metadata *_metadata, struct _test_data_faults *self,
@@ -503,7 +503,7 @@ FIXTURE_TEARDOWN(cgroup)
 }
 
 /*
- * Doorbells until the caller's cgroup is full: so they are charged to it.
+ * Ioeventfds until the caller's cgroup is full: so they are charged to it.
  * Nothing here may touch memory it has not touched before, as a page fault has
  * no errno to return.
  */
@@ -554,14 +554,14 @@ TEST_F_TIMEOUT(cgroup, limit, LONG_TIMEOUT)
 	}
 	ASSERT_EQ(3, pwrite(max_fd, "max", 3, 0));
 
-	EXPECT_EQ(-ENOMEM, ret) TH_LOG("after %d doorbells", nr);
+	EXPECT_EQ(-ENOMEM, ret) TH_LOG("after %d ioeventfds", nr);
 	EXPECT_EQ(0, odd);
 	EXPECT_LT(0, refused);
 	EXPECT_EQ(min(tried, nr), back) TH_LOG("deassigned at the limit");
 	for (i = 0; i < nr; i += i < 2 * tried ? 1 : nr / 16) {
 		EXPECT_EQ(i < tried, guest_write(vcpu, 0, DOOR_GPA + i % 2 * 4, 4, i, NULL))
-			TH_LOG("doorbell %d", i);
-		EXPECT_EQ(i >= tried, eventfd_take(fd)) TH_LOG("doorbell %d", i);
+			TH_LOG("ioeventfd %d", i);
+		EXPECT_EQ(i >= tried, eventfd_take(fd)) TH_LOG("ioeventfd %d", i);
 	}
 	for (i = 0; i < tried; i++)
 		EXPECT_EQ(0, door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM, i));

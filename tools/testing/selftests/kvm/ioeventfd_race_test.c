@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells that come and go while vCPUs kick them.  Every kick is counted
+ * Ioeventfds that come and go while vCPUs kick them.  Every kick is counted
  * twice, by the guest that makes it and where it arrives: at an eventfd or in
  * userspace, never at both and never at none.
  */
@@ -243,7 +243,7 @@ static void let_kick(struct runner *r, int n)
 	}
 }
 
-/* All vCPUs kick one doorbell that is there half of the time. */
+/* All vCPUs kick one ioeventfd that is there half of the time. */
 TEST_F(race, none_lost_none_twice)
 {
 	uint64_t kicks = 0, exits = 0, rings = 0, end;
@@ -295,7 +295,7 @@ TEST_F(race, silent_after_deassign)
 }
 
 /*
- * Each vCPU has a doorbell of its own, all on one register.  That of the last
+ * Each vCPU has an ioeventfd of its own, all on one register.  That of the last
  * one comes and goes, with dozens around it; the others' must not notice.
  */
 TEST_F(race, neighbours_stay)
@@ -592,7 +592,8 @@ static int call_create_vcpu(struct call *c)
 }
 
 /*
- * Runs @what with vCPU 0 in the trap and vCPU 1 kicking a doorbell with data 1.
+ * Runs @what with vCPU 0 in the trap and vCPU 1 kicking an ioeventfd with data
+ * 1.
  */
 static void with_trapped_vcpu(struct __test_metadata *_metadata, struct _test_data_race *self,
 			      int (*what)(struct call *))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM_IOEVENTFD: the arguments it takes and refuses, and which writes of a
- * guest ring which doorbell.  A write that rings none must reach userspace
+ * guest ring which ioeventfd.  A write that rings none must reach userspace
  * unchanged, so every case looks at both sides.
  */
 #include <limits.h>
@@ -231,13 +231,13 @@ TEST_F(args, deassign_checks_nothing)
 		}
 	}
 
-	/* An unknown flag does not keep a doorbell from being found either. */
+	/* An unknown flag does not keep an ioeventfd from being found either. */
 	door_assign(self->vm, self->fd, 0x1000, 4, DM, 5);
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 4, DEASSIGN | DM | 1u << 31, 5));
 	EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 4, DEASSIGN | DM, 5));
 }
 
-/* An fd that is no eventfd can have no doorbell; one errno or the other. */
+/* An fd that is no eventfd can have no ioeventfd; one errno or the other. */
 TEST_F(args, deassign_bad_fd)
 {
 	int nul = open("/dev/null", O_RDWR);
@@ -485,7 +485,7 @@ static void one_shape(struct __test_metadata *_metadata, struct _test_data_guest
 	expect_hit(_metadata, self, false, bus, at, size, data & size_mask(size));
 }
 
-/* One doorbell of every shape against stores of every shape. */
+/* One ioeventfd of every shape against stores of every shape. */
 TEST_F(guest, what_hits)
 {
 	uint32_t bus;
@@ -647,7 +647,7 @@ TEST_F(guest, reads_never_hit)
 	}
 }
 
-TEST_F(guest, one_eventfd_many_doorbells)
+TEST_F(guest, one_eventfd_many_ioeventfds)
 {
 	const int nr = 64;
 	uint32_t bus;
@@ -672,7 +672,7 @@ TEST_F(guest, one_eventfd_many_doorbells)
 	EXPECT_EQ((HAVE_PIO + 1) * 2 * nr, eventfd_take(self->fd[0]));
 }
 
-/* The doorbells of one bus are not on the other. */
+/* The ioeventfds of one bus are not on the other. */
 TEST_F(guest, buses_are_apart)
 {
 	uint64_t mmio = DOOR_PORT;
@@ -691,7 +691,7 @@ TEST_F(guest, buses_are_apart)
 	door_deassign(self->vm, self->fd[2], DOOR_PORT, 4, PIO, 0);
 	door_deassign(self->vm, self->fd[0], mmio, 4, 0, 0);
 
-	/* A doorbell of PIO far beyond the last port rings for no MMIO. */
+	/* An ioeventfd of PIO far beyond the last port rings for no MMIO. */
 	door_assign(self->vm, self->fd[2], DOOR_GPA, 4, PIO, 0);
 	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, 1, NULL));
 	EXPECT_EQ(0, eventfd_take(self->fd[2]));
@@ -721,7 +721,7 @@ TEST_F(guest, closed_eventfd_stays_registered)
 }
 
 /*
- * Doorbells whose ranges overlap without being equal: a write belongs to the
+ * Ioeventfds whose ranges overlap without being equal: a write belongs to the
  * one at its own address, whatever else lies below or around.
  */
 static bool can_access(int off, uint32_t size)
@@ -729,7 +729,7 @@ static bool can_access(int off, uint32_t size)
 	return HAVE_PIO || !(off & (size - 1));
 }
 
-TEST_F(guest, overlapping_doorbells)
+TEST_F(guest, overlapping_ioeventfds)
 {
 	uint32_t bus, size;
 	int i, off;
@@ -800,7 +800,7 @@ TEST_F_TIMEOUT(guest, ten_thousand, LONG_TIMEOUT)
 	}
 }
 
-/* The VM goes with all its doorbells; the eventfds stay usable. */
+/* The VM goes with all its ioeventfds; the eventfds stay usable. */
 TEST_F(guest, vm_goes_first)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -855,8 +855,8 @@ TEST_F(guest, read_modify_write)
 
 /*
  * A store over the end of a page is two accesses, and the second one's data
- * starts anywhere in the store's.  A doorbell on the second page that looks at
- * data must read it there, at any alignment.
+ * starts anywhere in the store's.  An ioeventfd on the second page that looks
+ * at data must read it there, at any alignment.
  */
 static int expect_part(uint64_t addr, uint8_t *val, int n, uint64_t at,
 		       uint32_t len, bool dm, uint64_t match, int *rings)

@@ -7,9 +7,9 @@
 /* The members of struct kvm that the bus uses */
 struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
-	struct mutex doorbell_lock;
-	unsigned int nr_doorbells;
-	unsigned long doorbell_seq;
+	struct mutex ioeventfd_lock;
+	unsigned int nr_ioeventfds;
+	unsigned long ioeventfd_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 };

@@ -213,7 +213,7 @@ static int call_use_level(struct call *c)
 	return use_level(&c->s->q);
 }
 
-static int call_use_doorbell(struct call *c)
+static int call_use_ioeventfd(struct call *c)
 {
 	int fd = new_eventfd();
 	int ret = door_ioctl(c->s->q.vm, fd, 0x1000, 4, 0, 0);
@@ -339,9 +339,9 @@ TEST_F(stuck, level_irqfds_go_on)
 	goes_on(_metadata, &self->s, call_use_level);
 }
 
-TEST_F(stuck, doorbells_go_on)
+TEST_F(stuck, ioeventfds_go_on)
 {
-	goes_on(_metadata, &self->s, call_use_doorbell);
+	goes_on(_metadata, &self->s, call_use_ioeventfd);
 }
 
 TEST_F(stuck, other_vm_goes_on)

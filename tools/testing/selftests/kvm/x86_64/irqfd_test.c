@@ -577,7 +577,7 @@ static void kick_loop(void)
 }
 
 /* From the guest's store to the guest's handler with nobody in between. */
-TEST(doorbell_to_interrupt)
+TEST(ioeventfd_to_interrupt)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = vm_create_with_one_vcpu(&vcpu, kick_loop);

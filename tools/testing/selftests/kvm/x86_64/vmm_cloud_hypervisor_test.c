@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells and interrupts as Cloud Hypervisor handles them: a notification
+ * Ioeventfds and interrupts as Cloud Hypervisor handles them: a notification
  * address per queue, any length, moved when the guest moves the BAR; an irqfd
  * per MSI-X vector whose eventfd is exchanged by binding the new one to the
  * GSI before the old one is let go.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells as crosvm assigns them: virtio-pci 1.0, a notification address for
+ * Ioeventfds as crosvm assigns them: virtio-pci 1.0, a notification address for
  * each queue, any length, and only for queues that are ready when the driver
  * says DRIVER_OK; away again at reset, with the eventfds kept.
  */

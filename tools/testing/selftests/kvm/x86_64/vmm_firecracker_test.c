@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells as Firecracker assigns them: virtio-mmio devices one page apart,
+ * Ioeventfds as Firecracker assigns them: virtio-mmio devices one page apart,
  * and on the one notification register of each a 32-bit datamatch per queue.
  */
 #include "eventfd_util.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells as kvmtool assigns them: each virtio-pci device has its registers
+ * Ioeventfds as kvmtool assigns them: each virtio-pci device has its registers
  * twice, as ports and as memory, and each queue two eventfds, both told by a
  * 16-bit datamatch on the register of that bus.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A ring of virtio shared by a guest and a vhost worker: kicked by a doorbell,
- * answered by an irqfd, with no VMM in between.
+ * A ring of virtio shared by a guest and a vhost worker: kicked by an
+ * ioeventfd, answered by an irqfd, with no VMM in between.
  *
  * The guest sends frames through vhost-net to a tap, one at a time: it makes a
  * buffer available, kicks, halts, and goes on when the interrupt says that the
@@ -34,7 +34,7 @@
 #define TURNS		7
 
 static uint32_t guest_rounds;
-static uint32_t guest_flags;	/* of the doorbell to kick */
+static uint32_t guest_flags;	/* of the ioeventfd to kick */
 
 /* The number of the queue, in 16 bits, as drivers write it. */
 static void guest_kick(void)
@@ -306,7 +306,8 @@ static uint64_t send_frames(FIXTURE_DATA(vring) *self, uint32_t rounds, int *exi
 
 /*
  * Every kick one frame at the tap, every frame one call. A software CPU now and
- * then delivers an interrupt twice, with stock's KVM as well: one of some 10,000.
+ * then delivers an interrupt twice, with stock's KVM as well: one of some
+ * 10,000.
  */
 TEST_F_TIMEOUT(vring, kick_to_call, 100)
 {
@@ -330,15 +331,15 @@ TEST_F_TIMEOUT(vring, kick_to_call, 100)
 		printf("# halted guests looked at: %d\n", rescued);
 }
 
-/* The doorbell goes: the kick leaves. It comes back: the ring goes on. */
-TEST_F(vring, doorbell_goes_and_comes)
+/* The ioeventfd goes: the kick leaves. It comes back: the ring goes on. */
+TEST_F(vring, ioeventfd_goes_and_comes)
 {
 	uint64_t addr = variant->flags & PIO ? DOOR_PORT : DOOR_GPA;
 	struct kvm_run *run = self->vcpu->run;
 	int exits;
 
 	if (variant->by_userspace)
-		SKIP(return, "no doorbell to take away");
+		SKIP(return, "no ioeventfd to take away");
 	send_frames(self, 3, &exits);
 	door_deassign(self->vm, self->kick, addr, variant->len, variant->flags, TX);
 	write_guest_global(self->vm, guest_rounds, 1);

@@ -3,7 +3,7 @@
 #define SHIM_TRACE_KVM_IOEVENTFD_H
 
 static inline void trace_kvm_ioeventfd(bool assign, enum kvm_bus bus,
-				       const struct kvm_io_doorbell_key *key,
+				       const struct kvm_ioeventfd_key *key,
 				       int ret)
 {
 }

@@ -1,61 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kicks on x86: what is the same for all processors. doorbell.h has the
- * picture, doorbell_svm.c and doorbell_vmx.c know the processors.
+ * Kicks on x86: what is the same for all processors. ioeventfd.h has the
+ * picture, ioeventfd_svm.c and ioeventfd_vmx.c know the processors.
  */
-#include "doorbell.h"
+#include "ioeventfd_fastpath.h"
 
 #include <linux/moduleparam.h>
 #include <linux/uaccess.h>
 #include <trace/events/kvm.h>
 
-#include "doorbell_insn.h"
+#include "ioeventfd_insn.h"
 #include "mmu.h"
 
-bool __read_mostly kvm_doorbell_fastpath = true;
-module_param_named(doorbell_fastpath, kvm_doorbell_fastpath, bool, 0644);
-MODULE_PARM_DESC(doorbell_fastpath,
-		 "Finish kicks without leaving the inner run loop (default on; Intel: see kvm_intel.doorbell_fastpath)");
-EXPORT_SYMBOL_GPL(kvm_doorbell_fastpath);
+bool __read_mostly kvm_ioeventfd_fastpath = true;
+module_param_named(ioeventfd_fastpath, kvm_ioeventfd_fastpath, bool, 0644);
+MODULE_PARM_DESC(ioeventfd_fastpath,
+		 "Finish kicks without leaving the inner run loop (default on; Intel: see kvm_intel.ioeventfd_fastpath)");
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_fastpath);
 
-bool __read_mostly kvm_doorbell_mmio = true;
-module_param_named(doorbell_mmio, kvm_doorbell_mmio, bool, 0644);
-MODULE_PARM_DESC(doorbell_mmio,
+bool __read_mostly kvm_ioeventfd_mmio = true;
+module_param_named(ioeventfd_mmio, kvm_ioeventfd_mmio, bool, 0644);
+MODULE_PARM_DESC(ioeventfd_mmio,
 		 "Finish kicks by MMIO on AMD without the instruction emulator (default on)");
-EXPORT_SYMBOL_GPL(kvm_doorbell_mmio);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_mmio);
 
 /* The vendors' modules trace what they finish. */
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_mmio);
 
 /**
- * kvm_doorbell_count - count an instruction for the guest
+ * kvm_ioeventfd_count - count an instruction for the guest
  * @vcpu: who has executed it
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
  */
-void kvm_doorbell_count(struct kvm_vcpu *vcpu)
+void kvm_ioeventfd_count(struct kvm_vcpu *vcpu)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 
 	kvm_pmu_trigger_event(vcpu, kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_count);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_count);
 
 /**
- * kvm_doorbell_no_memslot - whether there is no memslot at an address
+ * kvm_ioeventfd_no_memslot - whether there is no memslot at an address
  * @vcpu: the vCPU, not in system management mode
  * @gpa: the guest physical address
  *
- * If there is none, that is noted for kvm_doorbell_is_mmio() and the emulator. A
- * change of the memslots that came after the look at them is still in progress
- * here, since it waits for kvm->srcu, and then nothing is noted.
+ * If there is none, that is noted for kvm_ioeventfd_is_mmio() and the emulator.
+ * A change of the memslots that came after the look at them is still in
+ * progress here, since it waits for kvm->srcu, and then nothing is noted.
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
  * Return: true if so.
  */
-bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
+bool kvm_ioeventfd_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	bool none = !kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
@@ -65,7 +65,7 @@ bool kvm_doorbell_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	return none;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_no_memslot);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_no_memslot);
 
 /* Bits of an entry that are an address, down to bit @shift. */
 static __always_inline u64 entry_address(u64 entry, unsigned int shift)
@@ -160,20 +160,20 @@ static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
 }
 
 /**
- * kvm_doorbell_walk - where an instruction is that a vCPU has fetched
+ * kvm_ioeventfd_walk - where an instruction is that a vCPU has fetched
  * @vcpu: the vCPU, not in system management mode, with paging
  * @cr3: its CR3
  * @efer: its EFER
  * @linear: linear address of the instruction
  *
  * Rights are not checked, since the processor has fetched it, and no accessed
- * bit is set, since the processor has done that, too. Page tables that userspace
- * does not have in memory right now are not waited for.
+ * bit is set, since the processor has done that, too. Page tables that
+ * userspace does not have in memory right now are not waited for.
  *
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
  * Return: the guest physical address, or INVALID_GPA.
  */
-gpa_t kvm_doorbell_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear)
+gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear)
 {
 	gpa_t gpa;
 	bool ok;
@@ -183,13 +183,14 @@ gpa_t kvm_doorbell_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear)
 	pagefault_enable();
 	return ok ? gpa : INVALID_GPA;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_walk);
 
 /**
- * kvm_doorbell_read - read and decode the store with which a vCPU left the guest
+ * kvm_ioeventfd_read - read and decode the store with which a vCPU left the
+ * guest
  * @vcpu: the vCPU, not in system management mode
  * @gpa: guest physical address of the instruction
- * @mode: which kind of code: KVM_DOORBELL_LMA, _CS_L and _CS_D
+ * @mode: which kind of code: KVM_IOEVENTFD_LMA, _CS_L and _CS_D
  * @memo: what was decoded last; has the instruction afterwards
  *
  * Reads with page faults disabled: what userspace does not have in memory
@@ -198,31 +199,31 @@ EXPORT_SYMBOL_GPL(kvm_doorbell_walk);
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
  * Return: true if it is certain that there is a plain store.
  */
-bool kvm_doorbell_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
-		       struct kvm_doorbell_memo *memo)
+bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
+			struct kvm_ioeventfd_memo *memo)
 {
 	unsigned int offset = offset_in_page(gpa), skip = 0;
 	const u64 __user *p;
 	u64 low, high;
 
-	static_assert(KVM_DOORBELL_FETCH == 16);
-	if (unlikely(offset > PAGE_SIZE - KVM_DOORBELL_FETCH))
-		skip = offset - (PAGE_SIZE - KVM_DOORBELL_FETCH);
+	static_assert(KVM_IOEVENTFD_FETCH == 16);
+	if (unlikely(offset > PAGE_SIZE - KVM_IOEVENTFD_FETCH))
+		skip = offset - (PAGE_SIZE - KVM_IOEVENTFD_FETCH);
 
 	p = guest_memory(vcpu, gpa - skip);
 	if (!p)
 		return false;
 	pagefault_disable();
-	if (!user_read_access_begin(p, KVM_DOORBELL_FETCH))
+	if (!user_read_access_begin(p, KVM_IOEVENTFD_FETCH))
 		goto out;
 	unsafe_get_user(low, p, fault);
 	unsafe_get_user(high, p + 1, fault);
 	user_read_access_end();
 	pagefault_enable();
 
-	if (likely(kvm_doorbell_memo_has(memo, low, high, mode | skip)))
+	if (likely(kvm_ioeventfd_memo_has(memo, low, high, mode | skip)))
 		return memo->store;
-	return kvm_doorbell_memo_renew(memo, low, high, mode | skip,
+	return kvm_ioeventfd_memo_renew(memo, low, high, mode | skip,
 				       vcpu->arch.regs[VCPU_REGS_RIP]);
 
 fault:
@@ -231,21 +232,21 @@ out:
 	pagefault_enable();
 	return false;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_read);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_read);
 
 /**
- * kvm_doorbell_missed - finish a store for which no doorbell waits
+ * kvm_ioeventfd_missed - finish a store for which no ioeventfd waits
  * @vcpu: who executes it; what it stores where is in vcpu->io_miss
  * @next_ip: where the next instruction is
  *
- * For who has decoded a store because there are doorbells at its address, and
+ * For who has decoded a store because there are ioeventfds at its address, and
  * need not have the emulator do it once more to find out the same.
  *
  * Context: process context, may sleep; kvm->srcu held for reading.
  * Return: as a handler of exits: 1 to enter the guest again, 0 to leave for
  * userspace.
  */
-int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip)
+int kvm_ioeventfd_missed(struct kvm_vcpu *vcpu, unsigned long next_ip)
 {
 	/* A device must not see it change. */
 	struct kvm_io_miss store = vcpu->io_miss;
@@ -255,7 +256,7 @@ int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip)
 	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, store.len, store.addr, &store.data);
 	ret = kvm_io_bus_write(vcpu, KVM_MMIO_BUS, store.addr, store.len,
 			       &store.data);
-	kvm_doorbell_step(vcpu, next_ip);
+	kvm_ioeventfd_step(vcpu, next_ip);
 	if (!ret)
 		return 1;
 
@@ -267,4 +268,4 @@ int kvm_doorbell_missed(struct kvm_vcpu *vcpu, unsigned long next_ip)
 	run->mmio.is_write = 1;
 	return 0;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_missed);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_missed);

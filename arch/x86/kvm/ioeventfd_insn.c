@@ -13,7 +13,7 @@
  * manuals are not of one mind or the case is not worth it: LOCK, more than one
  * segment prefix, REX anywhere but right before the opcode.
  */
-#include "doorbell_insn.h"
+#include "ioeventfd_insn.h"
 
 #ifdef __KERNEL__
 #include <linux/export.h>
@@ -22,7 +22,7 @@
 #include <string.h>
 #endif
 
-#define NONE KVM_DOORBELL_NO_REG
+#define NONE KVM_IOEVENTFD_NO_REG
 
 enum { ES, CS, SS, DS, FS, GS };
 enum { AX, CX, DX, BX, SP, BP, SI, DI };
@@ -67,7 +67,7 @@ static __always_inline bool take(struct bytes *bytes, unsigned int n,
 
 /* ModRM of 16-bit addresses: rm says which registers are added. */
 static bool address16(struct bytes *bytes, unsigned int mod, unsigned int rm,
-		      struct kvm_doorbell_insn *insn)
+		      struct kvm_ioeventfd_insn *insn)
 {
 	static const __s8 base[] = { BX, BX, BP, BP, SI, DI, BP, BX };
 	static const __s8 index[] = {
@@ -88,7 +88,7 @@ static bool address16(struct bytes *bytes, unsigned int mod, unsigned int rm,
 static __always_inline bool address32(struct bytes *bytes, unsigned int mod,
 				      unsigned int rm, unsigned int rex,
 				      bool code64,
-				      struct kvm_doorbell_insn *insn)
+				      struct kvm_ioeventfd_insn *insn)
 {
 	bool sib = rm == SP;
 
@@ -117,7 +117,7 @@ static __always_inline bool address32(struct bytes *bytes, unsigned int mod,
 }
 
 /**
- * kvm_doorbell_decode - decode a plain store
+ * kvm_ioeventfd_decode - decode a plain store
  * @code: the instruction, and maybe what follows it
  * @avail: how many bytes there are at @code; may be too few
  * @bits: 16, 32 or 64: which kind of code
@@ -126,8 +126,8 @@ static __always_inline bool address32(struct bytes *bytes, unsigned int mod,
  * Context: any.
  * Return: true if it is certain that there is a plain store at @code.
  */
-bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
-			 unsigned int bits, struct kvm_doorbell_insn *insn)
+bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
+			  unsigned int bits, struct kvm_ioeventfd_insn *insn)
 {
 	unsigned int rex = 0, mod, rm, op_size, address_size;
 	bool has_rex = false, op_prefix = false, address_prefix = false;
@@ -136,8 +136,8 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 	int seg = NONE;
 	__u8 op, modrm;
 
-	if (avail > KVM_DOORBELL_INSN_MAX)
-		bytes.end = code + KVM_DOORBELL_INSN_MAX;
+	if (avail > KVM_IOEVENTFD_INSN_MAX)
+		bytes.end = code + KVM_IOEVENTFD_INSN_MAX;
 
 	for (;;) {
 		if (bytes.next == bytes.end)
@@ -250,34 +250,34 @@ bool kvm_doorbell_decode(const __u8 *code, unsigned int avail,
 	insn->len = bytes.next - code;
 	return true;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_decode);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_decode);
 
 /**
- * kvm_doorbell_memo_renew - decode an instruction and keep what it is
+ * kvm_ioeventfd_memo_renew - decode an instruction and keep what it is
  * @memo: where to
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
  * @what: which kind of code they are, and how many come before the instruction
- * @ip: where the instruction is, for kvm_doorbell_memo_refuses()
+ * @ip: where the instruction is, for kvm_ioeventfd_memo_refuses()
  *
  * Context: any.
  * Return: true if it is a plain store.
  */
-bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
-			     __u64 high, unsigned int what, __u64 ip)
+bool kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
+			      __u64 high, unsigned int what, __u64 ip)
 {
-	const struct kvm_doorbell_insn *insn = &memo->insn;
-	unsigned int skip = what & (KVM_DOORBELL_FETCH - 1);
-	unsigned int bits = what & KVM_DOORBELL_CS_D ? 32 : 16;
+	const struct kvm_ioeventfd_insn *insn = &memo->insn;
+	unsigned int skip = what & (KVM_IOEVENTFD_FETCH - 1);
+	unsigned int bits = what & KVM_IOEVENTFD_CS_D ? 32 : 16;
 
-	if (kvm_doorbell_is_64_bit(what))
+	if (kvm_ioeventfd_is_64_bit(what))
 		bits = 64;
 	memo->code[0] = low;
 	memo->code[1] = high;
 	memo->what = what;
-	memo->store = kvm_doorbell_decode((const __u8 *)memo->code + skip,
-					  KVM_DOORBELL_FETCH - skip, bits,
-					  &memo->insn);
+	memo->store = kvm_ioeventfd_decode((const __u8 *)memo->code + skip,
+					   KVM_IOEVENTFD_FETCH - skip, bits,
+					   &memo->insn);
 	memo->simple = memo->store && insn->seg < FS && insn->reg != NONE &&
 		       insn->base != NONE && insn->index == NONE;
 	memo->flat = bits == 64;
@@ -291,4 +291,4 @@ bool kvm_doorbell_memo_renew(struct kvm_doorbell_memo *memo, __u64 low,
 	}
 	return memo->store;
 }
-EXPORT_SYMBOL_GPL(kvm_doorbell_memo_renew);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_memo_renew);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Kicks and what else can happen to the instruction that kicks: debuggers,
- * traps, interrupts, shadows, changes of memslots and of doorbells, a nested
+ * traps, interrupts, shadows, changes of memslots and of ioeventfds, a nested
  * guest. Each case runs with each of KVM's short cuts for kicks and without
  * them, where there are any, and expects the same.
  */
@@ -77,8 +77,8 @@ static bool set_parameter(const char *name, const char *text)
 /* Without the parameters there is one way only. */
 static bool go(unsigned int way)
 {
-	return (set_parameter("doorbell_fastpath", ways[way].fastpath) &&
-		set_parameter("doorbell_mmio", ways[way].mmio)) || !way;
+	return (set_parameter("ioeventfd_fastpath", ways[way].fastpath) &&
+		set_parameter("ioeventfd_mmio", ways[way].mmio)) || !way;
 }
 
 struct room {
@@ -232,7 +232,7 @@ static struct kvm_coalesced_mmio_ring *zone_ring(struct room *r)
 			kvm_check_cap(KVM_CAP_COALESCED_MMIO) * getpagesize());
 }
 
-/* What no doorbell waits for is for the device that has the address. */
+/* What no ioeventfd waits for is for the device that has the address. */
 TEST(missed_value_goes_on)
 {
 	struct kvm_coalesced_mmio_zone zone = { .size = 0x100 };
@@ -405,9 +405,9 @@ TEST(breakpoint_of_the_guest)
 	struct room r;
 
 	/*
-	 * On a software CPU (QEMU 7.2) a guest's breakpoint stays with the processor
-	 * that ran the guest when it was set: a vCPU that goes elsewhere misses it,
-	 * and whoever comes there hits it.
+	 * On a software CPU (QEMU 7.2) a guest's breakpoint stays with the
+	 * processor that ran the guest when it was set: a vCPU that goes
+	 * elsewhere misses it, and whoever comes there hits it.
 	 */
 	kvm_pin_this_task_to_pcpu(sched_getcpu());
 	EACH_WAY(w, bus) {
@@ -473,9 +473,10 @@ static void shadow_guest(void)
 extern char sti_after_out[], sti_after_store[], ss_after_out[], ss_after_store[];
 
 /*
- * Where the interrupt came, behind STI and behind MOV SS: what two runs in a row
- * agree on. A software CPU (QEMU 7.2) forgets a shadow when the host interrupts the
- * guest within it, and the guest's interrupt comes ahead of the kick.
+ * Where the interrupt came, behind STI and behind MOV SS: what two runs in a
+ * row agree on. A software CPU (QEMU 7.2) forgets a shadow when the host
+ * interrupts the guest within it, and the guest's interrupt comes ahead of the
+ * kick.
  */
 static void shadow_rips(struct __test_metadata *_metadata, uint32_t bus,
 			uint64_t rip[2])
@@ -729,7 +730,7 @@ static void *change_door(void *arg)
 	return NULL;
 }
 
-TEST(doorbell_changes_while_kicking)
+TEST(ioeventfd_changes_while_kicking)
 {
 	struct changer c;
 	pthread_t thread;
@@ -845,7 +846,7 @@ static void own_ports(struct room *r)
 	var(r, &nested_iopm, addr_gva2gpa(r->vm, iopm));
 }
 
-/* Page tables for the nested guest: the first GiB and maybe the doorbells */
+/* Page tables for the nested guest: the first GiB and maybe the ioeventfds */
 static void own_tables(struct room *r, bool doors)
 {
 	vm_paddr_t t[4];
@@ -1064,9 +1065,10 @@ TEST(instruction_replaced)
 }
 
 /*
- * A virtual PMU: a kick is an instruction like all others. AMD's MSRs; the PMU of
- * the host is one whose counters stand still (tools/testing/doorbell/module/pmu.c),
- * so that a guest's counter has what KVM counts and no more.
+ * A virtual PMU: a kick is an instruction like all others. AMD's MSRs; the PMU
+ * of the host is one whose counters stand still
+ * (tools/testing/doorbell/module/pmu.c), so that a guest's counter has what KVM
+ * counts and no more.
  */
 
 #define EVENT(n)	(0xc0010000 + (n))

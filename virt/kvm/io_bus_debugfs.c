@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What one can see of a VM's doorbells, irqfds and devices, in its folder below
- * /sys/kernel/debug/kvm:
+ * What one can see of a VM's ioeventfds, irqfds and devices, in its folder
+ * below /sys/kernel/debug/kvm:
  *
- *	doorbells	bus, address, length, value, rings
+ *	ioeventfds	bus, address, length, value, rings
  *	irqfds		GSI, route, how events were injected, resamples
  *	bus		ranges of in-kernel devices in order, and whose they are
  *
@@ -18,7 +18,7 @@
 #include <linux/overflow.h>
 #include <linux/seq_file.h>
 
-#include "doorbell_debugfs.h"
+#include "io_bus_debugfs.h"
 
 /* One kind of file: how its lines are made. */
 struct view {
@@ -47,20 +47,20 @@ static const char *bus_name(enum kvm_bus bus)
 	return names[bus];
 }
 
-static unsigned long doorbells_list(struct kvm *kvm, void *info,
-				    unsigned long max)
+static unsigned long ioeventfds_list(struct kvm *kvm, void *info,
+				     unsigned long max)
 {
-	return kvm_io_bus_list_doorbells(kvm, info, max);
+	return kvm_io_bus_list_ioeventfds(kvm, info, max);
 }
 
-static void doorbells_head(struct seq_file *m)
+static void ioeventfds_head(struct seq_file *m)
 {
 	seq_puts(m, "# bus address length value rings\n");
 }
 
-static void doorbells_line(struct seq_file *m, const void *entry)
+static void ioeventfds_line(struct seq_file *m, const void *entry)
 {
-	const struct kvm_io_doorbell_info *info = entry;
+	const struct kvm_ioeventfd_info *info = entry;
 
 	seq_printf(m, "%s 0x%llx ", bus_name(info->bus), info->key.addr);
 	if (info->key.len)
@@ -74,11 +74,11 @@ static void doorbells_line(struct seq_file *m, const void *entry)
 	seq_printf(m, "%lu\n", info->rings);
 }
 
-static const struct view doorbells_view = {
-	.list = doorbells_list,
-	.head = doorbells_head,
-	.line = doorbells_line,
-	.size = sizeof(struct kvm_io_doorbell_info),
+static const struct view ioeventfds_view = {
+	.list = ioeventfds_list,
+	.head = ioeventfds_head,
+	.line = ioeventfds_line,
+	.size = sizeof(struct kvm_ioeventfd_info),
 };
 
 static unsigned long devs_list(struct kvm *kvm, void *info, unsigned long max)
@@ -260,22 +260,22 @@ static const struct file_operations name##_fops = {			\
 	.release = snap_release,					\
 }
 
-DEFINE_SNAP_FOPS(doorbells);
+DEFINE_SNAP_FOPS(ioeventfds);
 DEFINE_SNAP_FOPS(devs);
 #ifdef CONFIG_HAVE_KVM_IRQCHIP
 DEFINE_SNAP_FOPS(irqfds);
 #endif
 
 /**
- * kvm_doorbell_debugfs_init - make the files of a VM
+ * kvm_io_bus_debugfs_init - make the files of a VM
  * @kvm: the VM, its folder in debugfs already made; it takes them along
  *
  * Context: process context, may sleep.
  */
-void kvm_doorbell_debugfs_init(struct kvm *kvm)
+void kvm_io_bus_debugfs_init(struct kvm *kvm)
 {
-	debugfs_create_file("doorbells", 0400, kvm->debugfs_dentry, kvm,
-			    &doorbells_fops);
+	debugfs_create_file("ioeventfds", 0400, kvm->debugfs_dentry, kvm,
+			    &ioeventfds_fops);
 	debugfs_create_file("bus", 0400, kvm->debugfs_dentry, kvm, &devs_fops);
 #ifdef CONFIG_HAVE_KVM_IRQCHIP
 	debugfs_create_file("irqfds", 0400, kvm->debugfs_dentry, kvm,
