@@ -9,10 +9,10 @@
  * that still has the INT3. The kernel does not know that breakpoint any more and
  * dies: "Oops: int3".
  *
- * If the byte in memory is no INT3, the breakpoint is such a one. To execute the
- * instruction again does not help, since the old translation stays. So it is done
- * here what the instruction does that is there now. The kernel patches no other
- * instructions in than these.
+ * If memory has no INT3 at that address, the breakpoint is a stale one. To return
+ * to the address does not help, since the old translation stays. This module
+ * emulates the instruction that memory has now. It knows all instructions that the
+ * kernel writes when it changes its code.
  */
 #include <linux/atomic.h>
 #include <linux/kdebug.h>
@@ -23,7 +23,7 @@
 
 static atomic_t emulated = ATOMIC_INIT(0);
 module_param_named(emulated, emulated.counter, int, 0444);
-MODULE_PARM_DESC(emulated, "Breakpoints that were not there any more");
+MODULE_PARM_DESC(emulated, "Stale breakpoints met so far");
 
 /* False if it is none of the instructions that the kernel writes. */
 static bool emulate(struct pt_regs *regs, unsigned long addr, const u8 *insn)
@@ -34,21 +34,20 @@ static bool emulate(struct pt_regs *regs, unsigned long addr, const u8 *insn)
 
 	memcpy(&offset, insn + 1, sizeof(offset));
 	/* INT3 left the address behind its one byte. */
-	if (insn[0] == CALL_INSN_OPCODE) {
+	if (insn[0] == CALL_INSN_OPCODE)
 		int3_emulate_call(regs, addr + CALL_INSN_SIZE + offset);
-	} else if (insn[0] == JMP32_INSN_OPCODE) {
+	else if (insn[0] == JMP32_INSN_OPCODE)
 		regs->ip = addr + JMP32_INSN_SIZE + offset;
-	} else if (insn[0] == JMP8_INSN_OPCODE) {
+	else if (insn[0] == JMP8_INSN_OPCODE)
 		regs->ip = addr + JMP8_INSN_SIZE + (s8)insn[1];
-	} else if (insn[0] == RET_INSN_OPCODE) {
+	else if (insn[0] == RET_INSN_OPCODE)
 		int3_emulate_ret(regs);
-	} else if (!memcmp(insn, nop5, sizeof(nop5))) {
+	else if (!memcmp(insn, nop5, sizeof(nop5)))
 		regs->ip = addr + sizeof(nop5);
-	} else if (!memcmp(insn, nop2, sizeof(nop2))) {
+	else if (!memcmp(insn, nop2, sizeof(nop2)))
 		regs->ip = addr + sizeof(nop2);
-	} else {
+	else
 		return false;
-	}
 	return true;
 }
 
