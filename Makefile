@@ -59,7 +59,7 @@ vm:
 modules:
 	@tools/modules/build
 
-#: make series       the series as patches: build/series/*.patch
+#: make series       the three series as patches: build/series/*/*.patch
 .PHONY: series
 series:
 	@tools/series/apply --patches
