@@ -9,7 +9,10 @@ The clock of a machine that is counted advances a nanosecond with each instructi
 import json
 import os
 import platform
+import subprocess
 import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 ROWS = (
     ("put", "H_PUT_TCE"),
@@ -94,7 +97,8 @@ def judge_counted(cols):
 
 def main():
     path, load, directory, archs = sys.argv[1], float(sys.argv[2]), sys.argv[3], sys.argv[4:]
-    result = {"load": load,
+    measured = subprocess.check_output([HERE + "/../../measured"])
+    result = {"load": load, "measured": json.loads(measured),
               "host": platform.processor() or platform.machine(), "runs": []}
     bad = False
 
