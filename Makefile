@@ -77,6 +77,12 @@ powernv:
 tce:
 	@tools/testing/tce/run
 
+#: make figures      write tools/figures.rst and the chart of README.md from the
+#:                   results of the benchmarks that have run
+.PHONY: figures
+figures:
+	@tools/figures
+
 #: make check        checkpatch, sparse, W=1 and shellcheck on what is ours
 .PHONY: check
 check:
