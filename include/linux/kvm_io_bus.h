@@ -64,31 +64,6 @@ struct kvm_io_bus {
 };
 
 /**
- * struct kvm_io_miss - what a vCPU has found out about a write: it rings
- * nothing
- * @seq: kvm->ioeventfd_seq as it was before; 0 if nothing has been found out
- *	yet
- * @addr: where to
- * @data: the value, if @len
- * @bus: the bus
- * @len: width of the write in bytes; 0 if no write to @addr rings, whatever it
- *	writes
- *
- * True as long as no ioeventfd is registered, that is while kvm->ioeventfd_seq
- * has the same value. So who searches before it is certain that the access can
- * be handled does not search in vain: kvm_io_bus_write() does not search again.
- *
- * Written and read by the vCPU's own thread only.
- */
-struct kvm_io_miss {
-	unsigned long seq;
-	u64 addr;
-	u64 data;
-	u8 bus;
-	u8 len;
-};
-
-/**
  * struct kvm_ioeventfd_key - which writes ring an ioeventfd
  * @addr: guest physical address, port or subchannel id, to be hit exactly
  * @data: value that must be written, if @match
@@ -159,7 +134,6 @@ bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value);
 struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
 bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
 			   u64 value);
-bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

@@ -42,14 +42,6 @@
  *	smp_mb() at the end of register    smp_rmb() at the start of a search
  *	whatever comes of it, stored       search
  *
- * A vCPU that searches before the access can be handled keeps what it did not
- * find, with kvm->ioeventfd_seq as it was before the search (struct
- * kvm_io_miss). Each registration publishes first and then adds one to that
- * number, by a store with release order; so as long as the number is the same,
- * what was not there then is not there now. Compared after the smp_rmb() above,
- * it is as good as a search: a consequence that the guest has seen came after
- * the new number.
- *
  * Unregistering an ioeventfd waits for kicks of that ioeventfd only,
  * unregistering a device for all readers of kvm->srcu. Neither needs memory.
  *
@@ -122,78 +114,6 @@ static __always_inline bool ring(struct kvm *kvm, enum kvm_bus bus_idx,
 	return rung;
 }
 
-/* The date of misses that are found out from here on. */
-static __always_inline unsigned long ioeventfd_seq(struct kvm *kvm)
-{
-	/* Pairs with ioeventfd_added(): what was added before this is found. */
-	return smp_load_acquire(&kvm->ioeventfd_seq);
-}
-
-/* The caller has just published an ioeventfd. */
-static void ioeventfd_added(struct kvm *kvm)
-{
-	lockdep_assert_held(&kvm->ioeventfd_lock);
-	kvm->nr_ioeventfds++;
-	/* Pairs with ioeventfd_seq(). */
-	smp_store_release(&kvm->ioeventfd_seq, kvm->ioeventfd_seq + 1);
-}
-
-/* The write of @data does not ring; with @len 0, none to @addr does. */
-static __always_inline void missed(struct kvm_vcpu *vcpu, unsigned long seq,
-				   enum kvm_bus bus_idx, gpa_t addr, int len,
-				   u64 data)
-{
-	struct kvm_io_miss *miss = &vcpu->io_miss;
-
-	miss->seq = seq;
-	miss->addr = addr;
-	if (len)
-		miss->data = data;
-	miss->bus = bus_idx;
-	miss->len = len;
-}
-
-/*
- * Whether a write is known to ring nothing. On 32-bit the number of assigns may
- * come round, in hours, so nothing is known there.
- */
-static __always_inline bool known_to_miss(const struct kvm_vcpu *vcpu,
-					  enum kvm_bus bus_idx, gpa_t addr,
-					  int len, const void *val)
-{
-	const struct kvm_io_miss *miss = &vcpu->io_miss;
-
-	if (!IS_ENABLED(CONFIG_64BIT) || miss->addr != addr ||
-	    miss->seq != READ_ONCE(vcpu->kvm->ioeventfd_seq) ||
-	    miss->bus != bus_idx)
-		return false;
-	return !miss->len ||
-	       (miss->len == len &&
-		miss->data == kvm_ioeventfd_load(val, len));
-}
-
-/* What is at an address: the set, and kvm->ioeventfd_seq before the search. */
-struct found {
-	struct kvm_ioeventfd_set *set;
-	unsigned long seq;
-};
-
-/* That there is nothing is noted. */
-static __always_inline struct found search(struct kvm_vcpu *vcpu,
-					   enum kvm_bus bus_idx, gpa_t addr)
-{
-	struct kvm *kvm = vcpu->kvm;
-	struct found found;
-
-	/* Pairs with the smp_mb() of whoever registers. */
-	smp_rmb();
-	found.seq = ioeventfd_seq(kvm);
-	found.set = find_set(kvm, bus_idx, addr);
-	if (!found.set)
-		missed(vcpu, found.seq, bus_idx, addr, 0, 0);
-	return found;
-}
-
 /* @len is not 0. */
 static __always_inline u64 low_bytes(u64 value, int len)
 {
@@ -216,64 +136,63 @@ match(struct kvm_ioeventfd_set *set, int len, u64 value)
 /**
  * kvm_io_bus_ring_pio - ring the ioeventfd of a write to a port, if there is
  * one
- * @vcpu: who writes
+ * @vcpu: the vCPU that writes
  * @port: the port
  * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: what it writes, in the lowest @len bytes; the rest is not looked at
+ * @value: the value, in the lowest @len bytes; the rest is ignored
  *
- * Looks at ioeventfds only: after false the access still has to be offered to
- * devices, by kvm_io_bus_write(), which does not search for ioeventfds again.
+ * Devices are not asked: if this returns false, the caller passes the access to
+ * kvm_io_bus_write(), which searches again.
  *
- * Context: RCU read-side critical section; interrupts off, but on PREEMPT_RT
- * on. Not under raw spinlocks. Needs no lock of KVM.
+ * Context: RCU read-side critical section; interrupts off, except on PREEMPT_RT.
+ * Not under raw spinlocks. Needs no lock of KVM.
  * Return: true if an ioeventfd was rung.
  */
 bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
 {
-	struct found found = search(vcpu, KVM_PIO_BUS, port);
-	struct kvm_kernel_ioeventfd *ioeventfd;
+	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
+	struct kvm_ioeventfd_set *set;
 
-	if (!found.set)
-		return false;
-	ioeventfd = match(found.set, len, value);
-	if (!ioeventfd) {
-		missed(vcpu, found.seq, KVM_PIO_BUS, port, len,
-		       low_bytes(value, len));
-		return false;
-	}
-	/* One that has just been unregistered is not noted: search again. */
-	return ring_irqoff(ioeventfd, KVM_PIO_BUS, port, len);
+	/* Pairs with the smp_mb() of a registration. */
+	smp_rmb();
+	set = find_set(vcpu->kvm, KVM_PIO_BUS, port);
+	if (set)
+		ioeventfd = match(set, len, value);
+	return ioeventfd && ring_irqoff(ioeventfd, KVM_PIO_BUS, port, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
 
 /**
  * kvm_io_bus_search_mmio - find the ioeventfds at an address
- * @vcpu: who writes
+ * @vcpu: the vCPU that writes
  * @gpa: guest physical address of the write
  *
- * For who has to do more work to learn what the write writes.
+ * For a caller that has to decode an instruction to learn width and value of
+ * the write, and need not do so if there is no ioeventfd.
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the ioeventfds at @gpa; NULL if there are none, which is noted.
+ * Return: the ioeventfds at @gpa; NULL if there are none.
  */
 struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return search(vcpu, KVM_MMIO_BUS, gpa).set;
+	/* Pairs with the smp_mb() of a registration. */
+	smp_rmb();
+	return find_set(vcpu->kvm, KVM_MMIO_BUS, gpa);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
 
 /**
- * kvm_io_bus_ring_found - ring the ioeventfd of a write that was searched for
+ * kvm_io_bus_ring_found - ring one of the ioeventfds at an address
  * @set: what kvm_io_bus_search_mmio() returned for @gpa; not NULL
  * @gpa: guest physical address of the write
  * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: what it writes, in the lowest @len bytes; the rest is not looked at
+ * @value: the value, in the lowest @len bytes; the rest is ignored
  *
  * Context: the RCU read-side critical section of the search; else as for
  * kvm_io_bus_ring_pio().
- * Return: true if an ioeventfd was rung. If not, kvm_io_bus_miss_mmio() has the
- * last word.
+ * Return: true if an ioeventfd was rung. If not, the caller passes the access to
+ * kvm_io_bus_write().
  */
 bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
 			   u64 value)
@@ -283,36 +202,6 @@ bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
 	return ioeventfd && ring_irqoff(ioeventfd, KVM_MMIO_BUS, gpa, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
-
-/**
- * kvm_io_bus_miss_mmio - note that a write rings nothing, unless it does
- * @vcpu: who writes
- * @gpa: guest physical address of the write
- * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: what it writes, in the lowest @len bytes; the rest is not looked at
- *
- * After kvm_io_bus_ring_found() has rung nothing: what was found for it has no
- * date by which that could be noted, so it is searched for again, which a kick
- * does not pay for.
- *
- * Context: as for kvm_io_bus_ring_pio().
- * Return: true if an ioeventfd, registered meanwhile, was rung; if not, that is
- * noted in vcpu->io_miss, with address, width and value.
- */
-bool kvm_io_bus_miss_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 value)
-{
-	struct found found = search(vcpu, KVM_MMIO_BUS, gpa);
-
-	if (found.set && kvm_io_bus_ring_found(found.set, gpa, len, value))
-		return true;
-	/*
-	 * An ioeventfd that has just been unregistered never rings again, and
-	 * no other one may match beside it.
-	 */
-	missed(vcpu, found.seq, KVM_MMIO_BUS, gpa, len, low_bytes(value, len));
-	return false;
-}
-EXPORT_SYMBOL_GPL(kvm_io_bus_miss_mmio);
 
 static __always_inline int access_dev(struct kvm_vcpu *vcpu,
 				      struct kvm_io_device *dev, gpa_t addr,
@@ -400,8 +289,7 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 {
 	/* Pairs with the smp_mb() of whoever registers. */
 	smp_rmb();
-	if (!known_to_miss(vcpu, bus_idx, addr, len, val) &&
-	    ring(vcpu->kvm, bus_idx, addr, len, val))
+	if (ring(vcpu->kvm, bus_idx, addr, len, val))
 		return 0;
 	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
 }
@@ -589,7 +477,7 @@ int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
 		}
 	}
 	if (!ret)
-		ioeventfd_added(kvm);
+		kvm->nr_ioeventfds++;
 	mutex_unlock(&kvm->ioeventfd_lock);
 
 	if (ret)
@@ -780,8 +668,6 @@ void kvm_io_bus_init(struct kvm *kvm)
 		kvm_io_index_init(&kvm->buses[i].ioeventfds);
 	mutex_init(&kvm->ioeventfd_lock);
 	kvm->nr_ioeventfds = 0;
-	/* 0 is what vCPUs that know of no miss have. */
-	kvm->ioeventfd_seq = 1;
 }
 
 /**

@@ -235,37 +235,36 @@ out:
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_read);
 
 /**
- * kvm_ioeventfd_missed - finish a store for which no ioeventfd waits
- * @vcpu: who executes it; what it stores where is in vcpu->io_miss
- * @next_ip: where the next instruction is
+ * kvm_ioeventfd_finish_store - finish a decoded store that rang no ioeventfd
+ * @vcpu: the vCPU that executes it
+ * @store: the store; empty afterwards
  *
- * For who has decoded a store because there are ioeventfds at its address, and
- * need not have the emulator do it once more to find out the same.
+ * Saves the emulator, which would decode the same instruction again.
  *
  * Context: process context, may sleep; kvm->srcu held for reading.
- * Return: as a handler of exits: 1 to enter the guest again, 0 to leave for
+ * Return: as an exit handler: 1 to enter the guest again, 0 to leave for
  * userspace.
  */
-int kvm_ioeventfd_missed(struct kvm_vcpu *vcpu, unsigned long next_ip)
+int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
+			       struct kvm_ioeventfd_store *store)
 {
-	/* A device must not see it change. */
-	struct kvm_io_miss store = vcpu->io_miss;
 	struct kvm_run *run = vcpu->run;
+	unsigned int len = store->len;
 	int ret;
 
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, store.len, store.addr, &store.data);
-	ret = kvm_io_bus_write(vcpu, KVM_MMIO_BUS, store.addr, store.len,
-			       &store.data);
-	kvm_ioeventfd_step(vcpu, next_ip);
+	store->len = 0;
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, store->gpa, &store->data);
+	ret = kvm_io_bus_write(vcpu, KVM_MMIO_BUS, store->gpa, len, &store->data);
+	kvm_ioeventfd_step(vcpu, store->next_ip);
 	if (!ret)
 		return 1;
 
 	++vcpu->stat.mmio_exits;
 	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = store.addr;
-	memcpy(run->mmio.data, &store.data, sizeof(run->mmio.data));
-	run->mmio.len = store.len;
+	run->mmio.phys_addr = store->gpa;
+	memcpy(run->mmio.data, &store->data, sizeof(run->mmio.data));
+	run->mmio.len = len;
 	run->mmio.is_write = 1;
 	return 0;
 }
-EXPORT_SYMBOL_GPL(kvm_ioeventfd_missed);
+EXPORT_SYMBOL_GPL(kvm_ioeventfd_finish_store);

@@ -139,27 +139,6 @@ static __always_inline void kvm_ioeventfd_step(struct kvm_vcpu *vcpu,
 		kvm_ioeventfd_count(vcpu);
 }
 
-/*
- * Whether the OUT is known to ring nothing: it did not when it was executed
- * last, and no ioeventfd has come since. Without a barrier, so a hint: who goes
- * by it does not search, and leaves the OUT to kvm_io_bus_write(), which makes
- * certain.
- */
-static __always_inline bool kvm_ioeventfd_out_misses(const struct kvm_vcpu *vcpu,
-						     unsigned int port,
-						     unsigned int len)
-{
-	const struct kvm_io_miss *miss = &vcpu->io_miss;
-
-	if (likely(miss->addr != port) ||
-	    miss->seq != READ_ONCE(vcpu->kvm->ioeventfd_seq) ||
-	    miss->bus != KVM_PIO_BUS)
-		return false;
-	return !miss->len ||
-	       (miss->len == len &&
-		!((miss->data ^ vcpu->arch.regs[VCPU_REGS_RAX]) << (64 - 8 * len)));
-}
-
 /**
  * kvm_ioeventfd_out - ring the ioeventfd of an OUT instruction
  * @vcpu: who executes it, as it left the guest
@@ -219,10 +198,12 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 }
 
 struct kvm_ioeventfd_memo;
+struct kvm_ioeventfd_store;
 
 gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear);
 bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
 			struct kvm_ioeventfd_memo *memo);
-int kvm_ioeventfd_missed(struct kvm_vcpu *vcpu, unsigned long next_ip);
+int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
+			       struct kvm_ioeventfd_store *store);
 
 #endif /* __KVM_X86_IOEVENTFD_FASTPATH_H */

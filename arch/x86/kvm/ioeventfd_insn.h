@@ -72,6 +72,20 @@ bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
 			  unsigned int bits, struct kvm_ioeventfd_insn *insn);
 
 /**
+ * struct kvm_ioeventfd_store - a decoded store that rang no ioeventfd
+ * @gpa: guest physical address
+ * @data: value, in the lowest @len bytes
+ * @next_ip: address of the next instruction
+ * @len: width in bytes; 0 if there is no such store
+ */
+struct kvm_ioeventfd_store {
+	__u64 gpa;
+	__u64 data;
+	unsigned long next_ip;
+	unsigned int len;
+};
+
+/**
  * struct kvm_ioeventfd_memo - what was decoded last
  * @code: the bytes
  * @what: which kind of code they are, and in the lowest four bits how many come
@@ -83,7 +97,6 @@ bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
  * @flat: in code in which such a segment does not count
  * @refusals: how often @refused_ip is not to be looked at again
  * @refused_ip: where an instruction was that is no plain store
- * @value: what the plain store writes; for its user
  * @insn: the plain store
  *
  * The driver of a device kicks by the same few instructions over and over, and
@@ -97,7 +110,6 @@ struct kvm_ioeventfd_memo {
 	bool flat;
 	__u8 refusals;
 	__u64 refused_ip;
-	__u64 value;
 	struct kvm_ioeventfd_insn insn;
 };
 

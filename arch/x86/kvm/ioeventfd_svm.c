@@ -77,9 +77,9 @@ u64 svm_ioeventfd_address(struct kvm_vcpu *vcpu, u64 ip)
 
 /**
  * svm_ioeventfd_store - finish a store in the handler of nested page faults
- * @vcpu: who executes the store that faulted
+ * @vcpu: the vCPU whose store faulted
  *
- * A store that the fastpath has decoded in vain is not decoded again.
+ * Does not decode a store again that the fastpath has decoded.
  *
  * Context: process context; kvm->srcu held for reading.
  * Return: what the handler has to return; negative if the fault is still to be
@@ -87,12 +87,10 @@ u64 svm_ioeventfd_address(struct kvm_vcpu *vcpu, u64 ip)
  */
 int svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 {
-	struct vcpu_svm *svm = to_svm(vcpu);
-	gpa_t gpa = svm->vmcb->control.exit_info_2;
-	unsigned long next_ip;
+	struct kvm_ioeventfd_store *store = &to_svm(vcpu)->ioeventfd_store;
 	bool rung;
 
-	if (!svm->next_rip) {
+	if (!store->len) {
 		rcu_read_lock();
 		/* Ioeventfds are rung with interrupts off where that is possible. */
 		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -105,10 +103,8 @@ int svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 			return 1;
 	}
 
-	next_ip = svm->next_rip;
-	svm->next_rip = 0;
-	/* It may have become memory since the fastpath looked. */
-	if (!next_ip || !kvm_ioeventfd_is_mmio(vcpu, gpa))
+	/* The memslots may have changed since the store was decoded. */
+	if (!store->len || !kvm_ioeventfd_is_mmio(vcpu, store->gpa))
 		return -EAGAIN;
-	return kvm_ioeventfd_missed(vcpu, next_ip);
+	return kvm_ioeventfd_finish_store(vcpu, store);
 }

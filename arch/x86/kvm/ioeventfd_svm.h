@@ -118,8 +118,8 @@ static __always_inline u64 svm_ioeventfd_segment(const struct vcpu_svm *svm,
 
 /*
  * Ring the ioeventfd of the store that faulted, and step over it. Does not
- * sleep. RCU read-side critical section. A store for which no ioeventfd waits
- * is left in svm->next_rip, which is 0 after each exit, and vcpu->io_miss.
+ * sleep. RCU read-side critical section. A store that is decoded and rings
+ * nothing is left in svm->ioeventfd_store for the handler.
  */
 static __always_inline bool svm_ioeventfd_ring(struct kvm_vcpu *vcpu)
 {
@@ -128,13 +128,13 @@ static __always_inline bool svm_ioeventfd_ring(struct kvm_vcpu *vcpu)
 	struct kvm_ioeventfd_memo *memo = &svm->ioeventfd;
 	const struct kvm_ioeventfd_insn *insn = &memo->insn;
 	const unsigned long *regs = vcpu->arch.regs;
-	struct kvm_ioeventfd_set *reg;
-	u64 ip, address;
+	struct kvm_ioeventfd_set *set;
+	u64 ip, address, value;
 
 	if (kvm_ioeventfd_memo_refuses(memo, regs[VCPU_REGS_RIP]))
 		return false;
-	reg = kvm_io_bus_search_mmio(vcpu, gpa);
-	if (!reg || !svm_ioeventfd_may_step(vcpu) ||
+	set = kvm_io_bus_search_mmio(vcpu, gpa);
+	if (!set || !svm_ioeventfd_may_step(vcpu) ||
 	    !kvm_ioeventfd_is_mmio(vcpu, gpa) || !svm_ioeventfd_decode(vcpu))
 		return false;
 
@@ -145,21 +145,25 @@ static __always_inline bool svm_ioeventfd_ring(struct kvm_vcpu *vcpu)
 		address = insn->disp + regs[insn->base];
 		if (!memo->flat)
 			address += svm_ioeventfd_segment(svm, insn->seg);
-		memo->value = regs[insn->reg] >> insn->shift;
+		value = regs[insn->reg] >> insn->shift;
 	} else {
 		address = svm_ioeventfd_address(vcpu, ip);
-		memo->value = kvm_ioeventfd_insn_value(insn, regs);
+		value = kvm_ioeventfd_insn_value(insn, regs);
 	}
 	if (offset_in_page(address ^ gpa) ||
 	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
 		return false;
 
-	if (!kvm_io_bus_ring_found(reg, gpa, insn->width, memo->value) &&
-	    !kvm_io_bus_miss_mmio(vcpu, gpa, insn->width, memo->value)) {
-		svm->next_rip = ip;
+	if (!kvm_io_bus_ring_found(set, gpa, insn->width, value)) {
+		svm->ioeventfd_store = (struct kvm_ioeventfd_store) {
+			.gpa = gpa,
+			.data = value,
+			.next_ip = ip,
+			.len = insn->width,
+		};
 		return false;
 	}
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &memo->value);
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &value);
 	kvm_ioeventfd_step(vcpu, ip);
 	return true;
 }
@@ -184,7 +188,6 @@ static __always_inline bool svm_ioeventfd_fastpath(struct kvm_vcpu *vcpu)
 		len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
 		      SVM_IOIO_SIZE_SHIFT;
 		if (!kvm_ioeventfd_irqoff() || !svm_ioeventfd_is_out(svm) ||
-		    kvm_ioeventfd_out_misses(vcpu, port, len) ||
 		    !svm_ioeventfd_may_step(vcpu))
 			return false;
 		kvm_ioeventfd_rcu_enter();
@@ -192,6 +195,7 @@ static __always_inline bool svm_ioeventfd_fastpath(struct kvm_vcpu *vcpu)
 		kvm_ioeventfd_rcu_exit();
 		return rung;
 	case SVM_EXIT_NPF:
+		svm->ioeventfd_store.len = 0;
 		if (!svm_ioeventfd_is_store(svm) || !kvm_ioeventfd_irqoff() ||
 		    !READ_ONCE(kvm_ioeventfd_mmio))
 			return false;
@@ -211,7 +215,8 @@ static __always_inline bool svm_ioeventfd_fastpath(struct kvm_vcpu *vcpu)
  * svm_ioeventfd_fault - finish a store in the handler of nested page faults
  * @vcpu: the vCPU, with a nested page fault to handle
  *
- * What the fastpath has seen and declined is not looked at again.
+ * Takes over a store that the fastpath has decoded; looks at others only if
+ * there is no fastpath.
  *
  * Context: process context; kvm->srcu held for reading.
  * Return: what the handler has to return; negative if the fault is still to be
@@ -221,8 +226,7 @@ static __always_inline int svm_ioeventfd_fault(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
-	/* Decoded in the fastpath? Or is there none? */
-	if (likely(!svm->next_rip) &&
+	if (likely(!svm->ioeventfd_store.len) &&
 	    (kvm_ioeventfd_irqoff() || !READ_ONCE(kvm_ioeventfd_mmio) ||
 	     !svm_ioeventfd_is_store(svm)))
 		return -EAGAIN;

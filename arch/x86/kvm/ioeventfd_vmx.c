@@ -34,7 +34,7 @@ fastpath_t vmx_ioeventfd_out_irqoff(struct kvm_vcpu *vcpu)
 	unsigned long next_ip;
 	bool rung;
 
-	if ((info & OUT_NOT) || kvm_ioeventfd_out_misses(vcpu, port, len))
+	if (info & OUT_NOT)
 		return EXIT_FASTPATH_NONE;
 
 	insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);

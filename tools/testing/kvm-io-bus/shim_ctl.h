@@ -29,14 +29,13 @@ static inline bool shim_suspended(void)
  */
 static inline bool ring_store(struct kvm_vcpu *vcpu, u64 addr, int len, u64 val)
 {
-	struct kvm_ioeventfd_set *reg;
+	struct kvm_ioeventfd_set *set;
 	unsigned long flags;
 	bool rung;
 
 	local_irq_save(flags);
-	reg = kvm_io_bus_search_mmio(vcpu, addr);
-	rung = reg && (kvm_io_bus_ring_found(reg, addr, len, val) ||
-		       kvm_io_bus_miss_mmio(vcpu, addr, len, val));
+	set = kvm_io_bus_search_mmio(vcpu, addr);
+	rung = set && kvm_io_bus_ring_found(set, addr, len, val);
 	local_irq_restore(flags);
 	return rung;
 }

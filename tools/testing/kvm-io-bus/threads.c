@@ -60,7 +60,7 @@ const char *__tsan_default_suppressions(void)
 
 static struct kvm kvm;
 static struct kvm_vcpu vcpu = { .kvm = &kvm };
-/* Each reader is a vCPU, and knows what it has missed. */
+/* Each reader is a vCPU. */
 static __thread struct kvm_vcpu my_vcpu;
 static struct slot stay[NR_STAY], churn[NR_CHURN];
 static unsigned long dev_phase[NR_DEVS];

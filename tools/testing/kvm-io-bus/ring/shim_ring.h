@@ -25,7 +25,6 @@ struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
 	struct mutex ioeventfd_lock;
 	unsigned int nr_ioeventfds;
-	unsigned long ioeventfd_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 	spinlock_t ring_lock;
@@ -35,7 +34,6 @@ struct kvm {
 
 struct kvm_vcpu {
 	struct kvm *kvm;
-	struct kvm_io_miss io_miss;
 };
 
 #define INIT_LIST_HEAD(l)	((l)->next = (l)->prev = (l))

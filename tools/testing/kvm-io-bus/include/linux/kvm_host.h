@@ -9,14 +9,12 @@ struct kvm {
 	struct kvm_io_bus buses[KVM_NR_BUSES];
 	struct mutex ioeventfd_lock;
 	unsigned int nr_ioeventfds;
-	unsigned long ioeventfd_seq;
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 };
 
 struct kvm_vcpu {
 	struct kvm *kvm;
-	struct kvm_io_miss io_miss;
 };
 
 int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args);
