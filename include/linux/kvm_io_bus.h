@@ -48,7 +48,7 @@ struct kvm_io_index {
 struct kvm_io_ranges {
 	struct kvm_io_range_table __rcu *table;
 	unsigned int nr;
-	u64 next_seq;
+	u64 last_seq;
 };
 
 /**

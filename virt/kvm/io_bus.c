@@ -28,9 +28,8 @@
  * io_bus_index.h and ioeventfd_set.h state.
  *
  * A device is found in an RCU read-side critical section and called outside of
- * it, because it may sleep; kvm->srcu, which the caller holds, keeps it.
- * Devices that decline are passed over in batches, so that the array need not
- * be held on to in between.
+ * it, because it may sleep; kvm->srcu, which the caller holds, keeps it. After
+ * a device has declined, a new lookup finds the next one.
  *
  * Registering publishes by release stores and waits for nobody; it leaves no
  * grace period behind on kvm->srcu, which somebody else would have to wait
@@ -60,9 +59,6 @@
 #include "ioeventfd_set.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
-
-/* How many devices are looked up at a time once the first has declined. */
-#define BATCH 4
 
 /* How many ioeventfds are listed without a chance for other writers. */
 #define LIST_CHUNK 256
@@ -211,54 +207,29 @@ static __always_inline int access_dev(struct kvm_vcpu *vcpu,
 		       kvm_iodevice_read(vcpu, dev, addr, len, val);
 }
 
-/* Offers an access to the devices that are asked after one that declined. */
-static noinline int offer_to_others(struct kvm_vcpu *vcpu,
-				    struct kvm_io_ranges *ranges,
-				    struct kvm_io_candidate last, gpa_t addr,
-				    int len, void *val, bool write)
-{
-	struct kvm_io_candidate found[BATCH];
-	unsigned int i, nr;
-
-	do {
-		rcu_read_lock();
-		nr = kvm_io_ranges_find(ranges, addr, len, &last, found, BATCH);
-		rcu_read_unlock();
-
-		for (i = 0; i < nr; i++) {
-			if (!access_dev(vcpu, found[i].dev, addr, len, val, write))
-				return 0;
-		}
-		if (nr)
-			last = found[nr - 1];
-	} while (nr == BATCH);
-
-	return -EOPNOTSUPP;
-}
-
 /*
- * Offers an access to the devices that hold it, most often to no more than the
- * first of them. Not inline, so that kicks and buses without devices do not pay
- * for it.
+ * Offers an access to the devices that hold it. Not inline, so that kicks and
+ * buses without devices do not pay for it.
  */
 static noinline int offer_to(struct kvm_vcpu *vcpu, struct kvm_io_ranges *ranges,
 			     gpa_t addr, int len, void *val, bool write)
 {
-	struct kvm_io_candidate first;
+	struct kvm_io_candidate cand = {};
 	bool found;
 
 	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&vcpu->kvm->srcu),
 			 "KVM device accessed without kvm->srcu");
 
-	rcu_read_lock();
-	found = kvm_io_ranges_first(ranges, addr, len, &first);
-	rcu_read_unlock();
+	for (;;) {
+		rcu_read_lock();
+		found = kvm_io_ranges_next_holding(ranges, addr, len, &cand);
+		rcu_read_unlock();
 
-	if (!found)
-		return -EOPNOTSUPP;
-	if (!access_dev(vcpu, first.dev, addr, len, val, write))
-		return 0;
-	return offer_to_others(vcpu, ranges, first, addr, len, val, write);
+		if (!found)
+			return -EOPNOTSUPP;
+		if (!access_dev(vcpu, cand.dev, addr, len, val, write))
+			return 0;
+	}
 }
 
 /* After an smp_rmb(), which pairs with the smp_mb() of whoever registers. */
@@ -353,7 +324,7 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr)
 {
-	struct kvm_io_candidate first;
+	struct kvm_io_candidate first = {};
 	bool found;
 
 	lockdep_assert_held(&kvm->srcu);
@@ -362,7 +333,8 @@ struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 	smp_rmb();
 
 	rcu_read_lock();
-	found = kvm_io_ranges_first(&kvm->buses[bus_idx].ranges, addr, 1, &first);
+	found = kvm_io_ranges_next_holding(&kvm->buses[bus_idx].ranges, addr, 1,
+					   &first);
 	rcu_read_unlock();
 	return found ? first.dev : NULL;
 }

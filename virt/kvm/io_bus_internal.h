@@ -14,6 +14,7 @@
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
 #include <linux/kvm_io_bus.h>
+#include <linux/limits.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/overflow.h>

@@ -5,205 +5,81 @@
  */
 #include "io_bus_ranges.h"
 
-/* For writers, who are serialised by the caller's lock. */
+/* For writers, which the caller's lock serialises. */
 #define writer_deref(p) rcu_dereference_protected(p, 1)
 
 /*
- * The last byte of a range; the byte before its start if it is empty (and then
- * the start itself where there is no byte before: an empty range holds empty
- * accesses only, for which its end is compared exactly by kvm_io_range_holds()).
+ * The end of a range or of an access, at most U64_MAX. A range that holds an
+ * access never ends before it by this measure, even if one or both ends are cut.
  */
-static u64 range_last(const struct kvm_io_range *range)
+static u64 end_of(u64 start, u64 size)
 {
-	if (!range->size)
-		return range->start ? range->start - 1 : 0;
-	return range->start + (range->size - 1);
+	u64 end = start + size;
+
+	return end < start ? U64_MAX : end;
 }
 
-static bool asked_before(const struct kvm_io_candidate *a,
-			 const struct kvm_io_candidate *b)
+static bool asked_before(u64 size_a, u64 seq_a, u64 size_b, u64 seq_b)
 {
-	return a->size != b->size ? a->size < b->size : a->seq < b->seq;
+	return size_a != size_b ? size_a < size_b : seq_a < seq_b;
 }
 
-/* Inlined: constants for @after and @max leave little of it for the first device. */
-static __always_inline unsigned int find(const struct kvm_io_ranges *ranges,
-					 u64 addr, u64 len,
-					 const struct kvm_io_candidate *after,
-					 struct kvm_io_candidate *found,
-					 unsigned int max)
+/**
+ * kvm_io_ranges_next_holding - find the next device that holds an access
+ * @ranges: the ranges
+ * @addr: first byte of the access
+ * @len: size of the access in bytes, 0 allowed
+ * @cand: the device that was asked last, or all zero for the first one;
+ *	replaced by the device that is asked next
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: true if there is one; if not, @cand is unchanged.
+ */
+bool kvm_io_ranges_next_holding(const struct kvm_io_ranges *ranges, u64 addr,
+				u64 len, struct kvm_io_candidate *cand)
 {
 	const struct kvm_io_range_table *table = rcu_dereference(ranges->table);
-	unsigned int base = 0, n, nr_found = 0;
-	u64 last;
+	struct kvm_io_candidate next = { .size = U64_MAX, .seq = U64_MAX };
+	const struct kvm_io_range *range;
+	unsigned int i = 0, n;
+	u64 end;
 
 	if (!table || table->ent[0].start > addr)
-		return 0;
+		return false;
 
+	/* The last range that does not start above @addr. */
 	n = table->nr;
 	while (n > 1) {
 		unsigned int half = n / 2;
 
-		if (table->ent[base + half].start <= addr)
-			base += half;
+		if (table->ent[i + half].start <= addr)
+			i += half;
 		n -= half;
 	}
 
-	/* The last byte that a range must reach at least to be of interest. */
-	last = addr;
-	if (len)
-		last += len - 1;
-	else if (last)
-		last--;
-	/* Runs past the end of the address space: no range holds that. */
-	if (len && last < addr)
-		return 0;
+	/* Go down while a range below can reach to @end and not be wider. */
+	end = end_of(addr, len);
+	do {
+		struct kvm_io_device *dev;
 
-	while (base != KVM_IO_RANGE_NONE) {
-		const struct kvm_io_range *range = &table->ent[base];
-		struct kvm_io_candidate cand;
-		unsigned int i;
-
-		if (range_last(range) < last) {
-			base = range->outer;
-			if (range->jump != KVM_IO_RANGE_NONE &&
-			    range_last(&table->ent[range->jump]) < last)
-				base = range->jump;
+		range = &table->ent[i];
+		if (!kvm_io_range_holds(range->start, range->size, addr, len) ||
+		    !asked_before(cand->size, cand->seq, range->size, range->seq) ||
+		    !asked_before(range->size, range->seq, next.size, next.seq))
 			continue;
-		}
-		/* Wraps to KVM_IO_RANGE_NONE below the first one. */
-		base--;
-
-		if (!kvm_io_range_holds(range->start, range->size, addr, len))
+		dev = rcu_dereference(range->dev);
+		if (!dev)
 			continue;
-		cand.size = range->size;
-		cand.seq = range->seq;
-		cand.dev = rcu_dereference(range->dev);
-		if (!cand.dev || (after && !asked_before(after, &cand)))
-			continue;
+		next.size = range->size;
+		next.seq = range->seq;
+		next.dev = dev;
+	} while (range->end_below >= end && range->size_below <= next.size &&
+		 end - range->start <= next.size && i--);
 
-		/* Keep the @max first ones, sorted by insertion. */
-		if (nr_found < max || asked_before(&cand, &found[max - 1])) {
-			i = min(nr_found, max - 1);
-			for (; i && asked_before(&cand, &found[i - 1]); i--)
-				found[i] = found[i - 1];
-			found[i] = cand;
-			nr_found = min(nr_found + 1, max);
-		}
-		/*
-		 * All below is asked after this one, and so after what was
-		 * found. Empty accesses can touch ranges that do not overlap.
-		 */
-		if (nr_found == max && range->first && len &&
-		    !asked_before(&cand, &found[max - 1]))
-			break;
-	}
-	return nr_found;
-}
-
-/**
- * kvm_io_ranges_first - find the device that is asked first
- * @ranges: the ranges
- * @addr: first byte of the access
- * @len: size of the access in bytes, 0 allowed
- * @found: filled with the device
- *
- * Context: RCU read-side critical section; any, interrupts may be off.
- * Return: whether there is one that holds the access.
- */
-bool kvm_io_ranges_first(const struct kvm_io_ranges *ranges, u64 addr, u64 len,
-			 struct kvm_io_candidate *found)
-{
-	return find(ranges, addr, len, NULL, found, 1);
-}
-
-/**
- * kvm_io_ranges_find - collect the devices that hold an access
- * @ranges: the ranges
- * @addr: first byte of the access
- * @len: size of the access in bytes, 0 allowed
- * @after: only devices that are asked later than this one; NULL for all
- * @found: filled with the devices that are asked next, in order
- * @max: how many @found takes, at least 1
- *
- * Context: RCU read-side critical section; any, interrupts may be off.
- * Return: how many were found; if it is @max there may be more.
- */
-unsigned int kvm_io_ranges_find(const struct kvm_io_ranges *ranges, u64 addr,
-				u64 len, const struct kvm_io_candidate *after,
-				struct kvm_io_candidate *found,
-				unsigned int max)
-{
-	return find(ranges, addr, len, after, found, max);
-}
-
-/* The first of @i and what its links lead to that ends at @last or later. */
-static unsigned int reaching(const struct kvm_io_range_table *table,
-			     unsigned int i, u64 last)
-{
-	while (i != KVM_IO_RANGE_NONE && range_last(&table->ent[i]) < last)
-		i = table->ent[i].outer;
-	return i;
-}
-
-static void link_jump(struct kvm_io_range_table *table, struct kvm_io_range *range)
-{
-	const struct kvm_io_range *outer, *jump;
-
-	range->jump = range->outer;
-	range->depth = 0;
-	if (range->outer == KVM_IO_RANGE_NONE)
-		return;
-	outer = &table->ent[range->outer];
-	range->depth = outer->depth + 1;
-	if (outer->jump == KVM_IO_RANGE_NONE)
-		return;
-	/* Two jumps of the same length in a row make one over both. */
-	jump = &table->ent[outer->jump];
-	if (jump->jump != KVM_IO_RANGE_NONE &&
-	    outer->depth - jump->depth ==
-	    jump->depth - table->ent[jump->jump].depth)
-		range->jump = jump->jump;
-}
-
-/*
- * Whether a range is asked before all below that overlap it: before the nearest
- * of them, which is asked before the others in turn. These overlap the nearest
- * one, too, since it starts no later.
- */
-static bool asked_first(const struct kvm_io_range_table *table, unsigned int i)
-{
-	const struct kvm_io_range *range = &table->ent[i], *below;
-	struct kvm_io_candidate a = { .size = range->size, .seq = range->seq };
-	struct kvm_io_candidate b;
-	unsigned int k;
-
-	k = reaching(table, i - 1, range->start);
-	if (k == KVM_IO_RANGE_NONE)
-		return true;
-	below = &table->ent[k];
-	b.size = below->size;
-	b.seq = below->seq;
-	return below->first && asked_before(&a, &b);
-}
-
-/* Sets what a search goes by; those above see those below finished. */
-static void link_ranges(struct kvm_io_range_table *table)
-{
-	unsigned int i, outer;
-
-	for (i = 0; i < table->nr; i++) {
-		struct kvm_io_range *range = &table->ent[i];
-		u64 last = range_last(range);
-
-		outer = reaching(table, i - 1, last);
-		while (outer != KVM_IO_RANGE_NONE &&
-		       range_last(&table->ent[outer]) == last)
-			outer = table->ent[outer].outer;
-		range->outer = outer;
-		link_jump(table, range);
-		range->first = asked_first(table, i);
-	}
+	if (!next.dev)
+		return false;
+	*cand = next;
+	return true;
 }
 
 /**
@@ -226,10 +102,11 @@ int kvm_io_ranges_add(struct kvm_io_ranges *ranges, u64 start, u64 size,
 	struct kvm_io_range add = {
 		.start = start,
 		.size = size,
-		.seq = ranges->next_seq,
+		.seq = ranges->last_seq + 1,
 	};
 	bool added = false;
 	unsigned int i;
+	u64 end = 0, narrowest = U64_MAX;
 
 	if (size && start + (size - 1) < start)
 		return -EINVAL;
@@ -254,13 +131,24 @@ int kvm_io_ranges_add(struct kvm_io_ranges *ranges, u64 start, u64 size,
 	}
 	if (!added)
 		new->ent[new->nr++] = add;
-	link_ranges(new);
+
+	for (i = 0; i < new->nr; i++) {
+		struct kvm_io_range *range = &new->ent[i];
+
+		/* A gap: no access is within a range below it and one above. */
+		if (end < range->start)
+			narrowest = U64_MAX;
+		range->end_below = end;
+		range->size_below = narrowest;
+		end = max(end, end_of(range->start, range->size));
+		narrowest = min(narrowest, range->size);
+	}
 
 	rcu_assign_pointer(ranges->table, new);
 	if (old)
 		kvfree_rcu(old, rcu);
 	ranges->nr++;
-	ranges->next_seq++;
+	ranges->last_seq++;
 	return 0;
 }
 

@@ -251,7 +251,7 @@ static bool nested_ranges(void)
 	return true;
 }
 
-/* The narrowest first, then the first registered; more than one batch. */
+/* The narrowest first, then the first registered; many that decline. */
 static bool order_of_devices(void)
 {
 	u8 val = 0;
@@ -929,22 +929,22 @@ static bool index_keeps_its_bounds(void)
 
 /*
  * Every layout of four ranges within five bytes, in each order of registration,
- * and every access to it: who is asked first, and who after whom.
+ * and every access to it: which devices are asked, and in which order.
  */
 #define SMALL	5u
 #define NR_SMALL	4
 
 static unsigned int small_asked(const u64 *start, const u64 *size, u64 addr,
-				u64 len, unsigned int *who)
+				u64 len, unsigned int *asked)
 {
 	unsigned int i, j, nr = 0;
 
 	for (i = 0; i < NR_SMALL; i++) {
 		if (addr < start[i] || addr + len > start[i] + size[i])
 			continue;
-		for (j = nr++; j && size[who[j - 1]] > size[i]; j--)
-			who[j] = who[j - 1];
-		who[j] = i;
+		for (j = nr++; j && size[asked[j - 1]] > size[i]; j--)
+			asked[j] = asked[j - 1];
+		asked[j] = i;
 	}
 	return nr;
 }
@@ -952,31 +952,20 @@ static unsigned int small_asked(const u64 *start, const u64 *size, u64 addr,
 static bool small_layout(struct kvm_io_ranges *ranges, struct kvm_io_device *dev,
 			 const u64 *start, const u64 *size)
 {
-	struct kvm_io_candidate found[2], after;
-	unsigned int who[NR_SMALL], nr, i, max, n;
+	unsigned int asked[NR_SMALL], nr, i;
+	struct kvm_io_candidate cand;
 	u64 addr, len;
 
 	for (addr = 0; addr <= SMALL; addr++) {
 		for (len = 0; addr + len <= SMALL; len++) {
-			nr = small_asked(start, size, addr, len, who);
-			TEST(kvm_io_ranges_first(ranges, addr, len, &after) == !!nr);
-			TEST(!nr || after.dev == &dev[who[0]]);
-			/* One at a time, and two */
-			for (max = 1; max <= 2; max++) {
-				i = 0;
-				do {
-					n = kvm_io_ranges_find(ranges, addr, len,
-							       i ? &after : NULL,
-							       found, max);
-					TEST(n == min(max, nr - i));
-					TEST(!n || found[0].dev == &dev[who[i]]);
-					TEST(n < 2 || found[1].dev == &dev[who[i + 1]]);
-					if (n)
-						after = found[n - 1];
-					i += n;
-				} while (n == max);
-				TEST(i == nr);
+			nr = small_asked(start, size, addr, len, asked);
+			cand = (struct kvm_io_candidate) {};
+			for (i = 0; i < nr; i++) {
+				TEST(kvm_io_ranges_next_holding(ranges, addr, len,
+								&cand));
+				TEST(cand.dev == &dev[asked[i]]);
 			}
+			TEST(!kvm_io_ranges_next_holding(ranges, addr, len, &cand));
 		}
 	}
 	return true;

@@ -60,6 +60,7 @@ typedef unsigned int gfp_t;
 				   _a < _b ? _a : _b; })
 #define max(a, b)		({ typeof(a) _a = (a); typeof(b) _b = (b); \
 				   _a > _b ? _a : _b; })
+#define U64_MAX			((u64)~0ULL)
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 
 /* For options without a module: those that are on have the value 1 here. */

@@ -1,4 +1,4 @@
 # Among equals the last one is asked first
 # file: io_bus_ranges.c
 # caught by: regress order_of_devices
-s/a->seq < b->seq/a->seq > b->seq/
+s/seq_a < seq_b/seq_a > seq_b/
