@@ -7,9 +7,9 @@
 #include <linux/types.h>
 
 /*
- * The I/O bus: which in-kernel device, or which ioeventfd, takes an access of
- * the guest. Documentation/virt/kvm/io-bus.rst tells how it works,
- * virt/kvm/io_bus.c has the protocol of readers and writers.
+ * The I/O bus finds the ioeventfd or the in-kernel device for an access of the
+ * guest. Documentation/virt/kvm/io-bus.rst describes it. virt/kvm/io_bus.c has
+ * the protocol of readers and writers.
  */
 
 struct eventfd_ctx;
@@ -20,7 +20,7 @@ struct kvm_io_range_table;
 struct kvm_ioeventfd_set;
 struct kvm_vcpu;
 
-/* The address spaces in which devices and ioeventfds are looked up. */
+/* The address spaces that have devices and ioeventfds. */
 enum kvm_bus {
 	KVM_MMIO_BUS,
 	KVM_PIO_BUS,
@@ -29,22 +29,22 @@ enum kvm_bus {
 	KVM_NR_BUSES
 };
 
-/* Devices on one bus at most, ioeventfds not counted. */
+/* The greatest number of devices on one bus, without ioeventfds. */
 #define KVM_IO_BUS_MAX_DEVS 1000
 
 /*
- * Ioeventfds of one VM at most. It bounds the height of an index, and so the
- * work of a lookup and of a change.
+ * The greatest number of ioeventfds of one VM. It bounds the height of an
+ * index, and with it the cost of a lookup and of a change.
  */
 #define KVM_MAX_IOEVENTFDS 1048576
 
-/* Keys in order, each with one pointer: see virt/kvm/io_bus_index.h. */
+/* Sorted keys, each with one pointer: see virt/kvm/io_bus_index.h. */
 struct kvm_io_index {
 	seqcount_t seq;
 	struct kvm_io_index_node __rcu *root;
 };
 
-/* Ranges in order of their start: see virt/kvm/io_bus_ranges.h. */
+/* Ranges sorted by start: see virt/kvm/io_bus_ranges.h. */
 struct kvm_io_ranges {
 	struct kvm_io_range_table __rcu *table;
 	unsigned int nr;
@@ -52,11 +52,11 @@ struct kvm_io_ranges {
 };
 
 /**
- * struct kvm_io_bus - what one VM has registered on one bus
+ * struct kvm_io_bus - the ioeventfds and devices of one VM on one bus
  * @ioeventfds: the addresses that have ioeventfds; written under
  *	kvm->ioeventfd_lock, read under RCU
- * @ranges: the devices; written under kvm->slots_lock, read under RCU, the
- *	devices themselves used under kvm->srcu
+ * @ranges: the ranges of devices; written under kvm->slots_lock, read under
+ *	RCU. The devices themselves are used under kvm->srcu.
  */
 struct kvm_io_bus {
 	struct kvm_io_index ioeventfds;
@@ -64,11 +64,11 @@ struct kvm_io_bus {
 };
 
 /**
- * struct kvm_ioeventfd_key - which writes ring an ioeventfd
- * @addr: guest physical address, port or subchannel id, to be hit exactly
- * @data: value that must be written, if @match
+ * struct kvm_ioeventfd_key - the writes that signal an ioeventfd
+ * @addr: guest physical address, port or subchannel id of the write
+ * @data: the value written, if @match
  * @len: width of the write in bytes: 1, 2, 4 or 8; 0 for any width
- * @match: whether @data is compared; never set together with @len 0
+ * @match: true to compare @data; false if @len is 0
  */
 struct kvm_ioeventfd_key {
 	u64 addr;
@@ -78,10 +78,10 @@ struct kvm_ioeventfd_key {
 };
 
 /**
- * struct kvm_ioeventfd_info - an ioeventfd as it was when it was looked at
+ * struct kvm_ioeventfd_info - a copy of the state of an ioeventfd
  * @bus: the bus
- * @key: which writes ring it
- * @rings: how often it was rung
+ * @key: the writes that signal it
+ * @rings: number of signals
  */
 struct kvm_ioeventfd_info {
 	enum kvm_bus bus;
@@ -90,11 +90,11 @@ struct kvm_ioeventfd_info {
 };
 
 /**
- * struct kvm_io_dev_info - a device on a bus as it was when it was looked at
+ * struct kvm_io_dev_info - a copy of the state of a device on a bus
  * @bus: the bus
  * @start: first byte of its range
  * @size: size of the range in bytes
- * @ops: its callbacks, to be named and not to be called
+ * @ops: the address of its callbacks, to print their name
  */
 struct kvm_io_dev_info {
 	enum kvm_bus bus;
@@ -104,14 +104,14 @@ struct kvm_io_dev_info {
 };
 
 /**
- * kvm_io_range_holds - whether a range holds all of an access
+ * kvm_io_range_holds - compare an access with a range
  * @start: first byte of the range
  * @size: size of the range in bytes; the range must not wrap
  * @addr: first byte of the access
  * @len: size of the access in bytes, 0 allowed
  *
- * Written so that neither a range that ends with the last byte of the address
- * space nor an access that runs past it overflows.
+ * No sum here overflows, even if the range ends with the last byte of the
+ * address space or the access runs past it.
  *
  * Context: any.
  * Return: true if [@addr, @addr + @len) lies within [@start, @start + @size).

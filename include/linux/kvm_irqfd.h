@@ -15,11 +15,12 @@
  *	read under kvm->irq_srcu
  * @notifier: called when the guest acknowledges the interrupt
  * @link: in kvm->irqfds.resampler_list; written and read as @list
- * @retiring: in kvm->irqfds.retiring while it is being taken down; under
- *	irqfds.lock
+ * @retiring: in kvm->irqfds.retiring from the removal of the last irqfd to the
+ *	last de-assertion; under irqfds.lock
  *
- * All of them assert the line by one interrupt source, so that one
- * acknowledgment de-asserts it for all and nothing is kept per irqfd.
+ * All irqfds assert the line by the same interrupt source. So one
+ * acknowledgment de-asserts it for all of them, and no irqfd needs a state of
+ * its own.
  */
 struct kvm_kernel_irqfd_resampler {
 	struct kvm *kvm;
@@ -31,9 +32,9 @@ struct kvm_kernel_irqfd_resampler {
 
 /**
  * enum kvm_irqfd_state - the life of an irqfd
- * @KVM_IRQFD_NEW: being assigned; belongs to whoever assigns it
- * @KVM_IRQFD_ACTIVE: may be claimed by whoever wants to end it
- * @KVM_IRQFD_DYING: belongs to whoever claimed it
+ * @KVM_IRQFD_NEW: it is being assigned, and belongs to the task that assigns it
+ * @KVM_IRQFD_ACTIVE: it is complete; a task that ends it claims it first
+ * @KVM_IRQFD_DYING: it is claimed, and belongs to the task that claimed it
  */
 enum kvm_irqfd_state {
 	KVM_IRQFD_NEW,
@@ -44,28 +45,30 @@ enum kvm_irqfd_state {
 /**
  * struct kvm_kernel_irqfd - an eventfd that raises an interrupt of a guest
  * @kvm: the VM
- * @wait: hooked into the eventfd
- * @irq_entry: the route of @gsi if it has exactly one; else its type is 0
- * @irq_entry_sc: for readers of @irq_entry; it is written under irqfds.lock
+ * @wait: the entry in the wait queue of the eventfd
+ * @irq_entry: the route of @gsi if it has exactly one, else its type is 0;
+ *	written under irqfds.lock
+ * @irq_entry_sc: for readers of @irq_entry
  * @gsi: the interrupt
- * @state: who may end it; under irqfds.lock
- * @inject: injects where that may sleep
- * @injecting: in kvm->irqfds.injecting while @inject delivers; under irqfds.lock
- * @route_gen: kvm->irqfds.route_gen of when it began to
- * @resampler: for a level-triggered one, else NULL
+ * @state: see enum kvm_irqfd_state; under irqfds.lock
+ * @inject: the work item that injects if the injection may sleep
+ * @injecting: in kvm->irqfds.injecting while @inject delivers; under
+ *	irqfds.lock
+ * @route_gen: kvm->irqfds.route_gen at the start of that delivery
+ * @resampler: the resampler of a level-triggered irqfd, else NULL
  * @resamplefd: signalled when the guest has acknowledged the interrupt
- * @resampler_link: in @resampler's list
- * @eventfd: the eventfd, referenced
+ * @resampler_link: in the list of @resampler
+ * @eventfd: the eventfd, with a reference
  * @list: in kvm->irqfds.items from before the first event to after the last,
  *	so that a change of routes reaches it; under irqfds.lock
  * @node: in the table of all bound eventfds
- * @shutdown: ends it where the eventfd's close cannot wait
- * @consumer: its side of an irq bypass
- * @producer: the other side, set by the architecture under irqfds.lock
- * @nr_atomic: events injected at once; written under the eventfd's wait-queue
- *	lock
- * @nr_work: events left to @inject; written likewise
- * @nr_resampled: signals of @resamplefd
+ * @shutdown: the work item that ends the irqfd when the eventfd is closed
+ * @consumer: the consumer side of an irq bypass
+ * @producer: the producer side, set by the architecture under irqfds.lock
+ * @nr_atomic: number of events injected at once; written under the wait-queue
+ *	lock of the eventfd
+ * @nr_work: number of events left to @inject; written under the same lock
+ * @nr_resampled: number of signals of @resamplefd
  */
 struct kvm_kernel_irqfd {
 	struct kvm *kvm;
@@ -92,14 +95,14 @@ struct kvm_kernel_irqfd {
 };
 
 /**
- * struct kvm_irqfd_info - an irqfd as it was when it was looked at
+ * struct kvm_irqfd_info - a copy of the state of an irqfd
  * @gsi: the interrupt
- * @level: whether it is level-triggered
- * @bypass: whether it has an irq bypass
- * @route: its route; the type is 0 if there is not exactly one
- * @nr_atomic: events injected at once
- * @nr_work: events left to a work item
- * @nr_resampled: signals of the resamplefd
+ * @level: true if it is level-triggered
+ * @bypass: true if it has an irq bypass
+ * @route: its route; the type is 0 unless there is exactly one
+ * @nr_atomic: number of events injected at once
+ * @nr_work: number of events left to a work item
+ * @nr_resampled: number of signals of the resamplefd
  */
 struct kvm_irqfd_info {
 	int gsi;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The door through which userspace ties eventfds to a VM: checks what it asks
- * for and passes it on. A guest's write that signals an eventfd is the work of
- * ioeventfd.c, an eventfd that raises an interrupt that of irqfd.c.
+ * The ioctls KVM_IOEVENTFD and KVM_IRQFD, by which userspace binds eventfds to
+ * a VM. This file checks their arguments. ioeventfd.c serves eventfds that a
+ * guest's write signals, irqfd.c eventfds that raise an interrupt.
  */
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
@@ -15,15 +15,21 @@
  * @kvm: the VM
  * @args: its arguments, copied from userspace
  *
- * Specification: Documentation/virt/kvm/api.rst, KVM_IOEVENTFD. A request to
- * deassign is not checked beyond its fd: what was never registered is not
- * found.
+ * Specification: Documentation/virt/kvm/api.rst, KVM_IOEVENTFD. For a request
+ * to deassign, only the fd is checked: a registration with invalid arguments
+ * does not exist, so it is not found.
  *
  * Context: process context, may sleep.
- * Return: 0; -EINVAL for a length that is not 0, 1, 2, 4 or 8, a range that
- * wraps, an unknown flag, a value to match without a length, or an fd that is
- * no eventfd; -EBADF for an fd that is not open; -EEXIST, -ENOENT, -ENOMEM, and
- * -ENOSPC if the VM has KVM_MAX_IOEVENTFDS.
+ * Return:
+ * * 0		- done
+ * * -EINVAL	- the length is not 0, 1, 2, 4 or 8; the range wraps; a flag is
+ *		  unknown; there is a value to match and no length; or the fd is
+ *		  not an eventfd
+ * * -EBADF	- the fd is not open
+ * * -EEXIST	- assign: the VM has an ioeventfd that collides with this one
+ * * -ENOENT	- deassign: the VM has no such ioeventfd
+ * * -ENOSPC	- assign: the VM has KVM_MAX_IOEVENTFDS
+ * * -ENOMEM	- assign: there is no memory
  */
 int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args)
 {
@@ -45,7 +51,10 @@ int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args)
 	}
 	if (args->addr + args->len < args->addr)
 		return -EINVAL;
-	/* The mask has bit 4, too: set aside for fast MMIO, it means nothing. */
+	/*
+	 * The mask includes bit 4. It was reserved for fast MMIO, and has no
+	 * effect.
+	 */
 	if (args->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK)
 		return -EINVAL;
 
@@ -61,10 +70,14 @@ int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args)
  * Specification: Documentation/virt/kvm/api.rst, KVM_IRQFD.
  *
  * Context: process context, may sleep.
- * Return: 0; -EINVAL for an unknown flag, an fd that is no eventfd, or a VM
- * without the interrupt controller it takes; -EAGAIN if that is not ready yet;
- * -EBADF for an fd that is not open; -EBUSY if the eventfd has an irqfd
- * already; -ENOMEM.
+ * Return:
+ * * 0		- done
+ * * -EINVAL	- a flag is unknown, an fd is not an eventfd, or the VM lacks the
+ *		  interrupt controller
+ * * -EAGAIN	- the interrupt controller is not initialized yet
+ * * -EBADF	- an fd is not open
+ * * -EBUSY	- the eventfd has an irqfd already
+ * * -ENOMEM	- there is no memory
  */
 int kvm_irqfd(struct kvm *kvm, struct kvm_irqfd *args)
 {
@@ -78,10 +91,10 @@ int kvm_irqfd(struct kvm *kvm, struct kvm_irqfd *args)
 #endif
 
 /**
- * kvm_eventfd_init - make a new VM ready for eventfds
+ * kvm_eventfd_init - initialize the eventfd state of a new VM
  * @kvm: the VM
  *
- * Context: any; nobody else knows @kvm yet.
+ * Context: any; no other task has access to @kvm yet.
  */
 void kvm_eventfd_init(struct kvm *kvm)
 {

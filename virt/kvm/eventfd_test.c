@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of KVM_IOEVENTFD and KVM_IRQFD: what may be assigned, what a
- * write rings, which interrupt an event becomes, who keeps what alive, and what
- * is left after a failed allocation. The VM has no memory, no vCPU and routes
- * that end in this file.
+ * KUnit tests of KVM_IOEVENTFD and KVM_IRQFD: arguments, the writes that
+ * signal, the interrupts that events raise, references, and failed allocations.
+ * The VM has no memory and no vCPU. Its routes end in this file.
  *
- * Only userspace can make eventfds. The tests take those that the process which
- * starts them has at fd 900 and above, and are skipped without: load KVM, then
- * let such a process write to kunit/kvm-eventfd/run in debugfs.
+ * Only userspace can make eventfds. The tests use those that their process has
+ * at fd 900 and above, and are skipped without them. To run them, load KVM,
+ * then write to kunit/kvm-eventfd/run in debugfs from a process that has
+ * eventfds.
  */
 #include <kunit/test.h>
 #include <linux/anon_inodes.h>
@@ -27,12 +27,12 @@
 
 #define FIRST_FD	900
 #define NR_FILES	64
-/* What one test can do with */
+/* The state of one test. */
 #define NR_NEEDED	4
 #define NR_GSIS		8
 #define PIN		3
 
-/* Everybody's eventfds; one that a test closes for good is gone */
+/* The eventfds of all tests; an entry is NULL once a test has closed it. */
 static struct file *files[NR_FILES];
 static unsigned int nr_files;
 
@@ -44,7 +44,7 @@ struct efd_test {
 	unsigned int dev_writes;
 	int fd[NR_NEEDED];
 	struct eventfd_ctx *ctx[NR_NEEDED];
-	/* Interrupts: how often a level was set, by route and by source */
+	/* Interrupts: how often a level was set, by route and by source. */
 	atomic_t raised[2][NR_GSIS], lowered[2][NR_GSIS], resample_source;
 	wait_queue_head_t changed;
 };
@@ -115,7 +115,7 @@ static const struct kvm_io_device_ops dev_ops = {
 	.write = dev_write,
 };
 
-/* Gives a file a number, for as long as the test wants. */
+/* Installs a file at a new fd. */
 static int give_fd(struct file *file)
 {
 	int fd = get_unused_fd_flags(O_CLOEXEC);
@@ -125,13 +125,13 @@ static int give_fd(struct file *file)
 	return fd;
 }
 
-/* Takes the count of an eventfd, 0 if there is none. */
+/* Reads and clears the count of an eventfd; 0 if it has none. */
 static u64 take(struct eventfd_ctx *ctx)
 {
 	wait_queue_entry_t wait;
 	u64 count = 0;
 
-	/* Not on the eventfd's queue, nor needs it be. */
+	/* This entry is not on the queue of the eventfd, and need not be. */
 	INIT_LIST_HEAD(&wait.entry);
 	eventfd_ctx_remove_wait_queue(ctx, &wait, &count);
 	return count;
@@ -156,13 +156,13 @@ static int efd_suite_init(struct kunit_suite *suite)
 			continue;
 		}
 		eventfd_ctx_put(ctx);
-		/* From now on nobody but the tests has it. */
+		/* From here on only the tests have it. */
 		close_fd(fd);
 		files[nr_files++] = file;
 	}
 	if (!nr_files)
 		return 0;
-	/* Else KUnit would not run again what was skipped at the first time. */
+	/* KUnit does not run a case that it has skipped before. */
 	kunit_suite_for_each_test_case(suite, test_case)
 		test_case->status = KUNIT_SUCCESS;
 	return 0;
@@ -248,7 +248,7 @@ static int kick_on(struct efd_test *t, enum kvm_bus bus, u64 addr, int len,
 	return ret;
 }
 
-/* A write rings eventfd @i so often, and is taken exactly if that is not 0. */
+/* A write signals eventfd @i @n times. The bus takes it unless @n is 0. */
 #define EXPECT_RINGS(test, t, addr, len, data, i, times)		\
 	do {								\
 		KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, addr,	\
@@ -296,12 +296,14 @@ static void ioeventfd_arguments(struct kunit *test)
 
 		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, i, 0, 0, 0),
 				good ? 0 : -EINVAL);
-		/* Nobody checks what is to go: it is not there, or it is. */
+		/*
+		 * The arguments of a deassign are not checked, only looked up.
+		 */
 		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, i, 0, OFF, 0),
 				good ? 0 : -ENOENT);
 		KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, i, 0, OFF, 0), -ENOENT);
 	}
-	/* Bit 4 means nothing. */
+	/* Bit 4 has no effect. */
 	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 0, BIT(4), 0), 0);
 	KUNIT_EXPECT_EQ(test, ioeventfd(t, 0x1000, 4, 0, OFF, 0), 0);
 	for (i = 5; i < 32; i++)
@@ -315,7 +317,7 @@ static void ioeventfd_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioeventfd(t, U64_MAX - 3, 4, 0, OFF, 0), -ENOENT);
 }
 
-/* Which two may not be on one bus, in either order. */
+/* Pairs that collide on one bus, in either order. */
 static void ioeventfd_exclusivity(struct kunit *test)
 {
 	static const struct {
@@ -339,7 +341,7 @@ static void ioeventfd_exclusivity(struct kunit *test)
 		{ { 4, 4 }, { 0, CCW }, { 0, 0 }, 0, true },
 		{ { 4, 4 }, { PIO, PIO | CCW }, { 0, 0 }, 0, false },
 		{ { 8, 8 }, { MATCH, MATCH }, { 1, BIT_ULL(32) | 1 }, 0, true },
-		/* Neither is ever rung, and still they are told apart */
+		/* Neither is ever signalled, but they differ. */
 		{ { 2, 2 }, { MATCH, MATCH }, { 0x10001, 0x20001 }, 0, true },
 	};
 	struct efd_test *t = test->priv;
@@ -390,16 +392,16 @@ static void ioeventfd_datamatch(struct kunit *test)
 		EXPECT_RINGS(test, t, 0x1001, lens[i], value, i, 0);
 		EXPECT_RINGS(test, t, 0x0fff, lens[i], value, i, 0);
 	}
-	/* What is behind the access is not looked at, odd widths have no bell. */
+	/* Bytes behind the access are ignored; odd widths match none. */
 	EXPECT_RINGS(test, t, 0x1000, 2, value ^ BIT_ULL(16), 1, 1);
 	EXPECT_RINGS(test, t, 0x1000, 3, value, 1, 0);
 
-	/* Wider than the access: never. */
+	/* A value that is wider than the access never matches. */
 	KUNIT_ASSERT_EQ(test, ioeventfd(t, 0x2000, 1, 0x100, MATCH, 0), 0);
 	EXPECT_RINGS(test, t, 0x2000, 1, 0x100, 0, 0);
 	EXPECT_RINGS(test, t, 0x2000, 1, 0, 0, 0);
 
-	/* Reads ring nothing. */
+	/* Reads signal nothing. */
 	idx = srcu_read_lock(&t->kvm->srcu);
 	KUNIT_EXPECT_EQ(test, kvm_io_bus_read(t->vcpu, KVM_MMIO_BUS, 0x1000, 8,
 					      &data), -EOPNOTSUPP);
@@ -425,7 +427,7 @@ static void ioeventfd_buses(struct kunit *test)
 		for (j = 0; j < NR_NEEDED; j++)
 			KUNIT_EXPECT_EQ(test, take(t->ctx[j]), i == j);
 	}
-	/* Without a width only a bell for any width rings. */
+	/* An access without a width matches an ioeventfd for any width only. */
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_FAST_MMIO_BUS, 0x1000, 0, 0),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_FAST_MMIO_BUS, 0x2000, 0, 0), 0);
@@ -447,7 +449,10 @@ static void ioeventfd_before_device(struct kunit *test)
 
 	EXPECT_RINGS(test, t, 0x1010, 4, 1, 0, 1);
 	KUNIT_EXPECT_EQ(test, t->dev_writes, 0);
-	/* What the bell does not match, and what is around it, is the device's */
+	/*
+	 * The device gets what the ioeventfd does not match, and what is around
+	 * it.
+	 */
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1010, 4, 2), 0);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x100c, 4, 1), 0);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1014, 4, 1), 0);
@@ -456,7 +461,7 @@ static void ioeventfd_before_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1010, 4, 1), 0);
 	KUNIT_EXPECT_EQ(test, t->dev_writes, 4);
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 0);
-	/* The bus goes before its device. */
+	/* The bus must be destroyed before its device. */
 	kvm_io_bus_destroy(t->kvm);
 }
 
@@ -481,7 +486,9 @@ static void ioeventfd_deassign_is_exact(struct kunit *test)
 	EXPECT_RINGS(test, t, 0x1000, 4, 8, 0, 1);
 	EXPECT_RINGS(test, t, 0x1000, 2, 9, 0, 1);
 
-	/* The eventfd counts, not its number; the value only with DATAMATCH. */
+	/*
+	 * The eventfd is compared, not the fd; the value only with DATAMATCH.
+	 */
 	fd = give_fd(files[0]);
 	KUNIT_ASSERT_GE(test, fd, 0);
 	close_fd(t->fd[0]);
@@ -516,7 +523,7 @@ static void ioeventfd_many_of_one_eventfd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 }
 
-/* A file of the tests for good: with its last reference it is closed. */
+/* Takes a file from the tests. Putting its last reference closes it. */
 static struct file *last_file(struct kunit *test)
 {
 	if (nr_files <= NR_NEEDED)
@@ -540,7 +547,10 @@ static void ioeventfd_outlives_its_fd(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1000, 4, 0), 0);
 	KUNIT_EXPECT_EQ(test, take(ctx), 1);
-	/* The last but the ioeventfd's: KASAN would tell if it was not there. */
+	/*
+	 * Only the ioeventfd has a reference now; KASAN would report a missing
+	 * one.
+	 */
 	eventfd_ctx_put(ctx);
 	KUNIT_EXPECT_EQ(test, kick_on(t, KVM_MMIO_BUS, 0x1000, 4, 0), 0);
 	kvm_io_bus_destroy(t->kvm);
@@ -548,19 +558,19 @@ static void ioeventfd_outlives_its_fd(struct kunit *test)
 }
 
 /*
- * Allocations that KASAN and debugobjects make for themselves, in code that
- * makes none. They are fewer than this.
+ * KASAN and debugobjects allocate memory now and then, in code that does not.
+ * In one run of a test they do so less often than this.
  */
 #define NR_TRIES 4
 
 #ifdef CONFIG_FAULT_INJECTION
-/* The @nth allocation of this task from now on fails, if there are so many. */
+/* Makes the @nth allocation of this task from now on fail. */
 static void fail_nth(unsigned int nth)
 {
 	WRITE_ONCE(current->fail_nth, nth);
 }
 
-/* Ends it. Whether an allocation has failed. */
+/* Ends that. Returns true if an allocation has failed. */
 static bool has_failed(void)
 {
 	bool failed = !READ_ONCE(current->fail_nth);
@@ -599,7 +609,7 @@ static void ioeventfd_without_memory(struct kunit *test)
 	int ret;
 
 	need_faults(test);
-	/* The first of its register, one more value there, a larger table */
+	/* The first at its address, one more value there, a larger table. */
 	for (shape = 0; shape < 40; shape++) {
 		for (nth = 1; nth < 100; nth++) {
 			fail_nth(nth);
@@ -607,7 +617,10 @@ static void ioeventfd_without_memory(struct kunit *test)
 			failed = has_failed();
 			if (!failed)
 				break;
-			/* That was somebody who can do without: kmemleak. */
+			/*
+			 * The allocation was of kmemleak, which does without
+			 * it.
+			 */
 			if (!ret) {
 				wrong += !!ioeventfd(t, 0x1000, 4, shape,
 						MATCH | OFF, 0);
@@ -627,7 +640,7 @@ static void ioeventfd_without_memory(struct kunit *test)
 	KUNIT_EXPECT_GE(test, failures, 40 + 3);
 	take(t->ctx[0]);
 
-	/* And what goes needs none. */
+	/* Removing needs no memory. */
 	for (shape = 0; shape < 40; shape++) {
 		fail_nth(1);
 		ret = ioeventfd(t, 0x1000, 4, shape, MATCH | OFF, 0);
@@ -651,7 +664,7 @@ static int irq(struct efd_test *t, unsigned int fd, u32 gsi, u32 flags, int back
 	return kvm_irqfd(t->kvm, &args);
 }
 
-/* An interrupt arrives by a route, whose number tells it from others. */
+/* An interrupt arrives by a route; the number of the route identifies it. */
 static int irq_arrives(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
 		       int source, int level, bool line_status)
 {
@@ -671,7 +684,7 @@ static void route_add(struct efd_routes *r, u32 gsi, bool second)
 	struct kvm_kernel_irq_routing_entry *e = &r->entry[gsi + second * NR_GSIS];
 
 	e->gsi = gsi;
-	/* Not a type that an architecture could deliver on its own */
+	/* A type that no architecture delivers by itself. */
 	e->type = KVM_IRQ_ROUTING_IRQCHIP;
 	e->set = irq_arrives;
 	e->irqchip.irqchip = 0;
@@ -696,7 +709,7 @@ static struct efd_routes *routes_alloc(struct kunit *test)
 	return r;
 }
 
-/* What KVM_SET_GSI_ROUTING does, but for what it does to vCPUs. */
+/* As KVM_SET_GSI_ROUTING, without its effects on vCPUs. */
 static void routes_set(struct kvm *kvm, struct efd_routes *r)
 {
 	mutex_lock(&kvm->irq_lock);
@@ -708,8 +721,8 @@ static void routes_set(struct kvm *kvm, struct efd_routes *r)
 }
 
 /*
- * One route for each GSI but the last two: those have two, where there can be
- * so many, and none.
+ * Each GSI has one route, except the last two. Of these the first has two
+ * routes, if the architecture allows that, and the second has none.
  */
 static struct efd_routes *routes_default(struct kunit *test)
 {
@@ -738,7 +751,7 @@ static void need_irqchip(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, irq(t, 0, 0, KVM_IRQFD_FLAG_DEASSIGN, -1), 0);
 }
 
-/* Waits until @counter is @n. False if that takes too long. */
+/* Waits until @counter is @n. Returns false if that takes too long. */
 static bool arrives(struct efd_test *t, atomic_t *counter, int n)
 {
 	return wait_event_timeout(t->changed, atomic_read(counter) == n, 30 * HZ);
@@ -772,7 +785,7 @@ static void irq_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvm_irqfd(t->kvm, &args), -EINVAL);
 	close_fd(args.resamplefd);
 
-	/* After all that nobody is bound. */
+	/* None of these calls has bound the eventfd. */
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->kvm, NULL, 0), 0);
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 0, 0, -1), 0);
 }
@@ -800,11 +813,11 @@ static void irq_exclusivity(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, 0, -1), -EBUSY);
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 2, 0, -1), -EBUSY);
 	KUNIT_EXPECT_EQ(test, kvm_irqfd(t->other, &args), -EBUSY);
-	/* Many on one GSI */
+	/* Many on one GSI. */
 	KUNIT_EXPECT_EQ(test, irq(t, 1, 1, 0, -1), 0);
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->kvm, NULL, 0), 2);
 
-	/* It is free as soon as it is let go of, by either way. */
+	/* The eventfd is free after a deassign or a release. */
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, KVM_IRQFD_FLAG_DEASSIGN, -1), 0);
 	KUNIT_EXPECT_EQ(test, kvm_irqfd(t->other, &args), 0);
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, 0, -1), -EBUSY);
@@ -832,7 +845,7 @@ static void irq_event_is_interrupt(struct kunit *test)
 	/* The irqfd has consumed it. */
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 0);
 
-	/* A GSI with two routes goes both ways, one with none nowhere. */
+	/* A GSI with two routes uses both, a GSI without routes none. */
 	KUNIT_ASSERT_EQ(test, irq(t, 1, NR_GSIS - 2, 0, -1), 0);
 	KUNIT_ASSERT_EQ(test, irq(t, 2, NR_GSIS - 1, 0, -1), 0);
 	eventfd_signal(t->ctx[2]);
@@ -853,7 +866,7 @@ static void irq_pending_at_assign(struct kunit *test)
 	routes_default(test);
 	eventfd_signal(t->ctx[0]);
 	eventfd_signal(t->ctx[0]);
-	/* One that is refused takes nothing. */
+	/* An assign that fails consumes nothing. */
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, BIT(5), -1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, KVM_IRQFD_FLAG_RESAMPLE, -1), -EBADF);
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, 0, -1), 0);
@@ -872,7 +885,7 @@ static void irq_deassign(struct kunit *test)
 
 	need_irqchip(test);
 	routes_default(test);
-	/* What is not there is no error, and leaves the others. */
+	/* Deassigning an unknown irqfd is no error, and leaves the others. */
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, KVM_IRQFD_FLAG_DEASSIGN, -1), 0);
 	KUNIT_ASSERT_EQ(test, irq(t, 0, 1, 0, -1), 0);
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 2, KVM_IRQFD_FLAG_DEASSIGN, -1), 0);
@@ -882,7 +895,7 @@ static void irq_deassign(struct kunit *test)
 	for (i = 0; i < 100; i++) {
 		eventfd_signal(t->ctx[0]);
 		KUNIT_EXPECT_EQ(test, irq(t, 0, 1, KVM_IRQFD_FLAG_DEASSIGN, -1), 0);
-		/* Nothing is under way any more. */
+		/* Nothing is under way now. */
 		before = atomic_read(&t->raised[0][1]);
 		KUNIT_EXPECT_EQ(test, atomic_read(&t->lowered[0][1]), before);
 		eventfd_signal(t->ctx[0]);
@@ -905,7 +918,7 @@ static void irq_follows_routes(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, second);
 	KUNIT_ASSERT_NOT_NULL(test, none);
 	route_add(second, 1, true);
-	/* Assigned before there are any routes at all */
+	/* Assigned before there are any routes. */
 	KUNIT_ASSERT_EQ(test, irq(t, 0, 1, 0, -1), 0);
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->kvm, &info, 1), 1);
 	KUNIT_EXPECT_EQ(test, info.route.type, 0);
@@ -968,7 +981,7 @@ static void irq_last_close(struct kunit *test)
 	close_fd(t->fd[0]);
 	t->fd[0] = -1;
 	flush_delayed_fput();
-	/* One reference is left, and so is the irqfd. */
+	/* One reference is left, so the irqfd is still there. */
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->kvm, NULL, 0), 2);
 	__fput_sync(file);
 	KUNIT_EXPECT_TRUE(test,
@@ -993,12 +1006,12 @@ static void irq_release(struct kunit *test)
 	eventfd_signal(t->ctx[1]);
 	kvm_irqfd_release(t->kvm);
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->kvm, NULL, 0), 0);
-	/* Each up and down; the level-triggered one was lowered at its end. */
+	/* Each was raised and lowered; the level-triggered one at its end. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->raised[0][1]), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->lowered[0][1]), 2);
 	eventfd_signal(t->ctx[0]);
 	KUNIT_EXPECT_EQ(test, take(t->ctx[0]), 1);
-	/* The other VM's is as it was. */
+	/* The irqfd of the other VM is unchanged. */
 	KUNIT_EXPECT_EQ(test, kvm_irqfd_list(t->other, NULL, 0), 1);
 	eventfd_signal(t->ctx[3]);
 	KUNIT_EXPECT_TRUE(test, arrives(t, &t->lowered[0][2], 1));
@@ -1026,7 +1039,10 @@ static void irq_resample(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, kvm_irq_has_notifier(t->kvm, 0, PIN + 2));
 	KUNIT_EXPECT_FALSE(test, kvm_irq_has_notifier(t->kvm, 0, 0));
 
-	/* Up until it is acknowledged, then down once and all are told */
+	/*
+	 * The line is up until the acknowledgment, then down; all are
+	 * signalled.
+	 */
 	for (i = 1; i <= 3; i++) {
 		eventfd_signal(t->ctx[0]);
 		KUNIT_EXPECT_TRUE(test, arrives(t, &t->raised[0][1], i));
@@ -1040,7 +1056,7 @@ static void irq_resample(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->resample_source), 6);
 
-	/* For who lowers the line on its own */
+	/* For an architecture that lowers the line itself. */
 	KUNIT_EXPECT_TRUE(test, kvm_notify_irqfd_resampler(t->kvm, 0, PIN + 1));
 	KUNIT_EXPECT_FALSE(test, kvm_notify_irqfd_resampler(t->kvm, 0, PIN + 2));
 	KUNIT_EXPECT_FALSE(test, kvm_notify_irqfd_resampler(t->kvm, 0, 0));
@@ -1048,7 +1064,10 @@ static void irq_resample(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, take(t->ctx[3]), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->lowered[0][1]), 3);
 
-	/* One goes, the other still hears; with the last the line goes down. */
+	/*
+	 * One goes, the other is still signalled; with the last the line goes
+	 * down.
+	 */
 	KUNIT_EXPECT_EQ(test, irq(t, 0, 1, KVM_IRQFD_FLAG_DEASSIGN, -1), 0);
 	acknowledge(t, 1);
 	KUNIT_EXPECT_EQ(test, take(t->ctx[2]), 0);
@@ -1081,7 +1100,10 @@ static void irq_without_memory(struct kunit *test)
 			failed = has_failed();
 			if (!failed)
 				break;
-			/* That was somebody who can do without: kmemleak. */
+			/*
+			 * The allocation was of kmemleak, which does without
+			 * it.
+			 */
 			if (!ret) {
 				irq(t, 0, 1, KVM_IRQFD_FLAG_DEASSIGN, -1);
 				continue;
@@ -1092,7 +1114,7 @@ static void irq_without_memory(struct kunit *test)
 			KUNIT_EXPECT_FALSE(test, kvm_irq_has_notifier(t->kvm, 0,
 								      PIN + 1));
 		}
-		/* A change of routes and a deassign allocate nothing. */
+		/* A change of routes and a deassign need no memory. */
 		allocations = 0;
 		for (tries = 0; tries < NR_TRIES; tries++) {
 			if (tries)
@@ -1109,7 +1131,7 @@ static void irq_without_memory(struct kunit *test)
 		}
 		KUNIT_EXPECT_LT(test, allocations, NR_TRIES);
 	}
-	/* An irqfd; an irqfd and a resampler */
+	/* An irqfd; an irqfd and a resampler. */
 	KUNIT_EXPECT_GE(test, failures, 3);
 
 	allocations = 0;
@@ -1127,9 +1149,9 @@ static void irq_without_memory(struct kunit *test)
 #endif /* CONFIG_HAVE_KVM_IRQ_ROUTING */
 
 /*
- * Two tasks kick one ioeventfd. Each kick of the first one is interrupted as
- * soon as interrupts are on again, and the interrupt goes on until the second
- * task has kicked. It cannot, if the ioeventfd's lock is held meanwhile.
+ * Two tasks kick one ioeventfd. An interrupt comes in each kick of the first
+ * task, as soon as interrupts are on. The interrupt lasts until the second task
+ * has kicked. So it never ends if the first task holds the lock meanwhile.
  */
 struct held {
 	struct efd_test *t;
@@ -1154,7 +1176,10 @@ static void held_interrupt(struct irq_work *work)
 	do {
 		cpu_relax();
 		ns = local_clock() - start;
-		/* One may have been under way; the next one has begun since. */
+		/*
+		 * One kick may have been under way; the next one began after
+		 * it.
+		 */
 	} while (READ_ONCE(held->kicks) - kicks < 2 && ns < HELD_MAX_NS);
 	held->longest = max(held->longest, ns);
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What one can see of a VM's ioeventfds, irqfds and devices, in its folder
- * below /sys/kernel/debug/kvm:
+ * The ioeventfds, irqfds and devices of a VM in debugfs, in the directory of
+ * the VM below /sys/kernel/debug/kvm:
  *
  *	ioeventfds	bus, address, length, value, rings
  *	irqfds		GSI, route, how events were injected, resamples
- *	bus		ranges of in-kernel devices in order, and whose they are
+ *	bus		ranges of in-kernel devices in order, and callbacks
  *
- * A file shows the VM as it was when the file was opened. What is shown is
- * copied then, under the locks that changes are made under; reading takes none
- * and holds nothing of the VM, so a reader that dawdles is in nobody's way.
+ * A file shows the state of the VM at the time of open(). open() copies the
+ * state, under the locks of the writers. read() takes no lock and uses nothing
+ * of the VM, so a slow reader delays no other task.
  */
 #include <linux/debugfs.h>
 #include <linux/kvm_host.h>
@@ -20,9 +20,9 @@
 
 #include "io_bus_debugfs.h"
 
-/* One kind of file: how its lines are made. */
+/* One kind of file, and how to make its lines. */
 struct view {
-	/* Copies up to @max entries to @info; returns how many there are. */
+	/* Copies up to @max entries to @info; returns the number of all. */
 	unsigned long (*list)(struct kvm *kvm, void *info, unsigned long max);
 	void (*head)(struct seq_file *m);
 	void (*line)(struct seq_file *m, const void *entry);
@@ -125,7 +125,7 @@ static void irqfds_line(struct seq_file *m, const void *entry)
 	seq_printf(m, "%d %s ", info->gsi, info->level ? "level" : "edge");
 	switch (route->type) {
 	case 0:
-		/* None, or more than one interrupt controller. */
+		/* The GSI has no route, or more than one. */
 		seq_puts(m, "table ");
 		break;
 	case KVM_IRQ_ROUTING_MSI:
@@ -197,7 +197,7 @@ static struct snapshot *snap_take(struct kvm *kvm, const struct view *view)
 	unsigned long nr = 0, max;
 	size_t size;
 
-	/* Again if there are more of them by the time there is room. */
+	/* Try again if the number has grown above the room. */
 	do {
 		kvfree(snap);
 		max = nr;
@@ -221,9 +221,9 @@ static int snap_open(struct inode *inode, struct file *file,
 	int ret;
 
 	/*
-	 * Keeps no reference to the VM, and must not put the last one here:
-	 * the files are removed before anything else of a VM is destroyed, and
-	 * debugfs removes none while it is being opened.
+	 * This takes no reference to the VM, and must not put the last one. The
+	 * files are removed before anything else of a VM is destroyed. debugfs
+	 * waits for open() before it removes a file.
 	 */
 	snap = snap_take(kvm, view);
 	if (!snap)
@@ -267,8 +267,8 @@ DEFINE_SNAP_FOPS(irqfds);
 #endif
 
 /**
- * kvm_io_bus_debugfs_init - make the files of a VM
- * @kvm: the VM, its folder in debugfs already made; it takes them along
+ * kvm_io_bus_debugfs_init - create the files of a VM
+ * @kvm: the VM; its directory exists, and is removed with all files in it
  *
  * Context: process context, may sleep.
  */

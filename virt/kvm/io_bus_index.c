@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sorted index of 64-bit keys: its writers. io_bus_index.h describes the
- * layout, the bounds and the protocol, and has the lookup.
+ * The sorted index of 64-bit keys: the side of the writers. io_bus_index.h
+ * describes the layout, the bounds and the protocol, and has the lookup.
  *
- * The caller holds the lock that serialises the writers of its index, so
- * pointers are read without RCU's help.
+ * The callers hold the lock that serialises the writers of an index. So these
+ * functions read RCU pointers directly.
  */
 #include "io_bus_index.h"
 
@@ -34,7 +34,7 @@ static void entry_set(struct kvm_io_index_node *node, unsigned int pos, u64 key,
 		      void *ptr)
 {
 	WRITE_ONCE(node->key[pos], key);
-	/* A child that was filled in this write section is seen filled. */
+	/* A reader that sees a new child sees its contents. */
 	rcu_assign_pointer(node->ptr[pos], ptr);
 }
 
@@ -45,7 +45,7 @@ static void entry_copy(struct kvm_io_index_node *to, unsigned int to_pos,
 		  writer_deref(from->ptr[from_pos]));
 }
 
-/* Copies @nr entries, which may overlap. */
+/* Copies @nr entries. Source and destination may overlap. */
 static void entries_copy(struct kvm_io_index_node *to, unsigned int to_pos,
 			 const struct kvm_io_index_node *from,
 			 unsigned int from_pos, unsigned int nr)
@@ -61,7 +61,7 @@ static void entries_copy(struct kvm_io_index_node *to, unsigned int to_pos,
 	}
 }
 
-/* Makes room at @pos and fills it. The node is not full. */
+/* Inserts an entry at @pos. The node is not full. */
 static void node_insert(struct kvm_io_index_node *node, unsigned int pos,
 			u64 key, void *ptr)
 {
@@ -79,7 +79,7 @@ static void node_truncate(struct kvm_io_index_node *node, unsigned int nr)
 	node_set_nr(node, nr);
 }
 
-/* Closes the gap at @pos. */
+/* Removes the entry at @pos. */
 static void node_remove(struct kvm_io_index_node *node, unsigned int pos)
 {
 	entries_copy(node, pos, node, pos + 1, node->nr - pos - 1);
@@ -94,7 +94,7 @@ static void node_append(struct kvm_io_index_node *node,
 	node_set_nr(node, node->nr + nr);
 }
 
-/* Moves what @node has from @pos on to the front of @right. */
+/* Moves the entries of @node from @pos on to the front of @right. */
 static void node_move_tail(struct kvm_io_index_node *node, unsigned int pos,
 			   struct kvm_io_index_node *right)
 {
@@ -121,7 +121,7 @@ static struct kvm_io_index_node *child(const struct kvm_io_index_node *node,
 	return writer_deref(node->ptr[pos]);
 }
 
-/* With interrupts off, so that no reader waits for what else this CPU does. */
+/* Turns interrupts off, so that no reader waits for other work of this CPU. */
 static unsigned long write_begin(struct kvm_io_index *index)
 {
 	unsigned long flags;
@@ -138,8 +138,8 @@ static void write_end(struct kvm_io_index *index, unsigned long flags)
 }
 
 /**
- * kvm_io_index_init - make an empty index
- * @index: the index, which no other task knows yet
+ * kvm_io_index_init - initialize an empty index
+ * @index: the index; no other task has access to it yet
  *
  * Context: any.
  */
@@ -165,11 +165,12 @@ static void node_destroy(struct kvm_io_index_node *node,
 }
 
 /**
- * kvm_io_index_destroy - empty an index that has no readers any more
+ * kvm_io_index_destroy - empty an index
  * @index: the index
  * @destroy: called for each pointer
  *
- * Context: process context, may sleep; neither readers nor other writers.
+ * Context: process context, may sleep; there are no readers and no other
+ * writers.
  */
 void kvm_io_index_destroy(struct kvm_io_index *index, void (*destroy)(void *ptr))
 {
@@ -181,11 +182,11 @@ void kvm_io_index_destroy(struct kvm_io_index *index, void (*destroy)(void *ptr)
 }
 
 /**
- * kvm_io_index_find_last - look the greatest key up that there can be
+ * kvm_io_index_find_last - look up KVM_IO_INDEX_PAD
  * @index: the index
  *
- * kvm_io_index_find() for a key that looks like padding: the last key is it, or
- * it is not there.
+ * kvm_io_index_find() for the key that equals the padding. If it is in the
+ * index, it is the last key.
  *
  * Context: RCU read-side critical section; any, interrupts may be off.
  * Return: the pointer stored for KVM_IO_INDEX_PAD, or NULL.
@@ -217,10 +218,11 @@ void *kvm_io_index_find_last(const struct kvm_io_index *index)
 }
 
 /**
- * kvm_io_index_locate - look a key up for a writer
+ * kvm_io_index_locate - look up a key for a writer
  * @index: the index
  * @key: the key
- * @place: set to where @key is or belongs, which is true until the next change
+ * @place: set to the position of @key, or to the position where an insertion
+ *	puts it; valid until the next change
  *
  * Context: any; the index's writer lock.
  * Return: the pointer stored for @key, or NULL.
@@ -245,7 +247,7 @@ void *kvm_io_index_locate(const struct kvm_io_index *index, u64 key,
 	}
 	if (node->key[pos] == key)
 		return writer_deref(node->ptr[pos]);
-	/* From the last key below @key to where @key belongs. */
+	/* @key belongs behind the last key below it. */
 	if (node->key[pos] < key)
 		place->at[0].pos++;
 	return NULL;
@@ -257,7 +259,8 @@ void *kvm_io_index_locate(const struct kvm_io_index *index, u64 key,
  * @key: the key to start at; set to the key that was found
  *
  * Context: any; the index's writer lock.
- * Return: the pointer of the lowest key not below *@key; NULL if there is none.
+ * Return: the pointer of the least key that is not below *@key; NULL if there
+ * is none.
  */
 void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
 {
@@ -273,7 +276,9 @@ void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
 	if (ptr)
 		return ptr;
 
-	/* Up to where there is more on the right, and down again. */
+	/*
+	 * Go up to a node that has more entries on the right, then down again.
+	 */
 	while (place.at[level].pos == place.at[level].node->nr) {
 		if (level == top)
 			return NULL;
@@ -289,7 +294,7 @@ void *kvm_io_index_next(const struct kvm_io_index *index, u64 *key)
 	return writer_deref(node->ptr[place.at[0].pos]);
 }
 
-/* A tree without nodes gets its first one. */
+/* Inserts the first key, into a new root. */
 static int insert_first(struct kvm_io_index *index, u64 key, void *ptr)
 {
 	struct kvm_io_index_node *node = node_alloc(0);
@@ -301,7 +306,7 @@ static int insert_first(struct kvm_io_index *index, u64 key, void *ptr)
 	return 0;
 }
 
-/* Whether @place is behind the last key of all. */
+/* True if @place is behind the last key of the index. */
 static bool is_behind(const struct kvm_io_index_place *place, unsigned int top)
 {
 	unsigned int level;
@@ -320,12 +325,12 @@ static bool is_behind(const struct kvm_io_index_place *place, unsigned int top)
  * @index: the index
  * @key: the key
  * @ptr: the pointer to store, not NULL
- * @place: what kvm_io_index_locate() said when it found nothing for @key; the
- *	index has not been changed since
+ * @place: the position from kvm_io_index_locate(), which did not find @key; the
+ *	index has not changed since
  *
- * Context: process context, may sleep; the index's writer lock, since @place was
- * found.
- * Return: 0; -ENOMEM; -ENOSPC if the tree cannot grow higher. After an error
+ * Context: process context, may sleep; the index's writer lock, held since
+ * kvm_io_index_locate().
+ * Return: 0; -ENOMEM; -ENOSPC if the tree cannot grow higher. After an error,
  * nothing has changed.
  */
 int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *ptr,
@@ -341,7 +346,10 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *ptr,
 	if (!root)
 		return insert_first(index, key, ptr);
 
-	/* Each full node from the leaf up is split, and the root grows a new one. */
+	/*
+	 * Each full node from the leaf up is split; above a full root comes a
+	 * new one.
+	 */
 	top = root->level;
 	while (nr_full <= top &&
 	       place->at[nr_full].node->nr == KVM_IO_INDEX_FANOUT)
@@ -357,7 +365,7 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *ptr,
 			return -ENOMEM;
 		}
 	}
-	/* Keys that come in rising order leave full nodes behind. */
+	/* Keys that are inserted in ascending order leave full nodes behind. */
 	behind = is_behind(place, top);
 
 	flags = write_begin(index);
@@ -370,7 +378,10 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *ptr,
 			node_insert(right, pos - node->nr, key, ptr);
 		else
 			node_insert(node, pos, key, ptr);
-		/* The parent, which may be the new root, gets the new node. */
+		/*
+		 * Insert the new node into the parent, which may be the new
+		 * root.
+		 */
 		key = right->key[0];
 		ptr = right;
 	}
@@ -388,9 +399,9 @@ int kvm_io_index_insert(struct kvm_io_index *index, u64 key, void *ptr,
 }
 
 /*
- * Children @pos and @pos + 1 of @parent, one of which has too few entries: makes
- * them one if they fit, else gives each half. Returns the node that is out of the
- * tree then, or NULL.
+ * Balances children @pos and @pos + 1 of @parent, one of which has too few
+ * entries. Merges them if they fit, otherwise gives each one half of the
+ * entries. Returns the node that has left the tree, or NULL.
  */
 static struct kvm_io_index_node *rebalance(struct kvm_io_index_node *parent,
 					   unsigned int pos)
@@ -400,7 +411,7 @@ static struct kvm_io_index_node *rebalance(struct kvm_io_index_node *parent,
 	unsigned int nr = node->nr + right->nr;
 
 	if (nr <= KVM_IO_INDEX_MERGE) {
-		/* Readers that are there still find what @right has. */
+		/* @right keeps its entries, for readers that are in it. */
 		node_append(node, right, right->nr);
 		node_remove(parent, pos + 1);
 		return right;
@@ -415,20 +426,20 @@ static struct kvm_io_index_node *rebalance(struct kvm_io_index_node *parent,
 }
 
 /**
- * kvm_io_index_remove - take a key out
+ * kvm_io_index_remove - remove a key
  * @index: the index
- * @place: what kvm_io_index_locate() said when it found the key; the index has
- *	not been changed since
+ * @place: the position from kvm_io_index_locate(), which found the key; the
+ *	index has not changed since
  *
- * Needs no memory and cannot fail. Readers that are under way may still find
- * the pointer until an RCU grace period has passed.
+ * Needs no memory and cannot fail. Readers may use the pointer until an RCU
+ * grace period has passed.
  *
- * Context: any; the index's writer lock, since @place was found.
+ * Context: any; the index's writer lock, held since kvm_io_index_locate().
  */
 void kvm_io_index_remove(struct kvm_io_index *index,
 			 const struct kvm_io_index_place *place)
 {
-	/* In each level one node that was merged, and a root. */
+	/* On each level, one node that was merged, and one root. */
 	struct kvm_io_index_node *dead[2 * KVM_IO_INDEX_LEVELS];
 	struct kvm_io_index_node *root = writer_deref(index->root);
 	struct kvm_io_index_node *node, *parent, *out;
@@ -437,7 +448,7 @@ void kvm_io_index_remove(struct kvm_io_index *index,
 
 	flags = write_begin(index);
 	node_remove(place->at[0].node, place->at[0].pos);
-	/* As far up as a node below has gone. */
+	/* Go up while a node has left the level below. */
 	for (level = 0; level < root->level; level++) {
 		node = place->at[level].node;
 		parent = place->at[level + 1].node;
@@ -450,14 +461,14 @@ void kvm_io_index_remove(struct kvm_io_index *index,
 			node_remove(parent, pos);
 			out = node;
 		} else {
-			/* The last node of its level, without a neighbour. */
+			/* The last node of its level has no neighbour. */
 			break;
 		}
 		if (!out)
 			break;
 		dead[nr_dead++] = out;
 	}
-	/* A root with one child is not needed, nor one without any. */
+	/* Remove a root that has one child or none. */
 	while (root && root->nr <= !!root->level) {
 		dead[nr_dead++] = root;
 		root = root->nr ? child(root, 0) : NULL;

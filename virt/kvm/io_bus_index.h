@@ -5,9 +5,9 @@
 /*
  * DOC: sorted index of 64-bit keys
  *
- * Maps keys to one pointer each: addresses to their ioeventfds, and the values
- * of one address to ioeventfds. It is a B+tree. Each node is a sorted array
- * that is searched by halving:
+ * Maps each key to one pointer: addresses to their ioeventfds, and the values
+ * of one address to ioeventfds. It is a B+tree. Each node is a sorted array,
+ * and a lookup searches it by halving:
  *
  *	index -> root   key[] 0x10 0x80 0x100         level 1
  *	                ptr[]   |    |     |
@@ -19,36 +19,36 @@
  *
  * A node holds up to KVM_IO_INDEX_FANOUT keys. At level 0 a pointer belongs to
  * the caller. Above, key[i] is a lower bound for all keys below ptr[i] and is
- * greater than all keys below ptr[i - 1]; in the first node of a level key[0]
- * counts as 0. In all others key[0] is the key that the parent has for the
- * node. The key array is padded to a power of two with the greatest key there
- * is, so that a search is a fixed number of steps of the same form.
+ * greater than all keys below ptr[i - 1]. key[0] is the key that the parent has
+ * for the node; in the first node of a level it counts as 0. The greatest key
+ * pads the key array to a power of two. So a lookup takes a fixed number of
+ * equal steps.
  *
- * Bounds, for any set of keys. Each node but the last of its level has at least
- * KVM_IO_INDEX_LEAST entries. So 2^20 keys need fewer than KVM_IO_INDEX_LEVELS
- * levels, a lookup takes at most 6 steps in each of them, and a change moves at
- * most two nodes' entries per level. The writer enforces this: an insertion
+ * Bounds, for any set of keys: each node has at least KVM_IO_INDEX_LEAST
+ * entries, except the last one of a level. So 2^20 keys need fewer than
+ * KVM_IO_INDEX_LEVELS levels. A lookup takes at most 6 steps in each level. A
+ * change moves at most the entries of two nodes in each level. An insertion
  * that needs one more level fails.
  *
- * Who writes: one writer at a time, under the caller's lock.
- * Who reads: any RCU read-side critical section, interrupts on or off. A reader
- * takes no lock and writes nothing.
+ * Writers: one at a time, under the caller's lock. Readers: RCU read-side
+ * critical sections, interrupts on or off. A reader takes no lock and writes
+ * nothing.
  *
- * What a reader can meet. The writer changes nodes in place, inside a write
+ * What a reader can meet: the writer changes nodes in place, inside a write
  * section of index->seq. A reader that overlaps a write section starts again.
- * Until it knows that it has to, it may see any mixture of old and new entries.
- * That does no harm: a node's level never changes, a pointer above level 0 is
- * NULL or a node of the level below, and RCU keeps every node that was ever
- * reachable. The writer has interrupts off in a write section, so a reader
- * does not wait for anything else that the writer's CPU has to do.
+ * Before it starts again, it may see any mixture of old and new entries. That
+ * does no harm. The level of a node never changes. A pointer above level 0 is
+ * NULL or a node of the level below. RCU keeps every node that was ever
+ * reachable. Interrupts are off in a write section, so a reader does not wait
+ * for other work of the writer's CPU.
  *
- * A pointer that was removed may still be in use by a reader that found it
- * before. The caller must be able to tell from the pointer that it was removed
- * (see ioeventfd_set.h).
+ * A reader may still use a pointer that was removed after it found it. The
+ * caller must be able to tell from the pointer that it was removed (see
+ * ioeventfd_set.h).
  *
- * What keeps memory alive: RCU. Nodes are freed by kfree_rcu(), which neither
- * waits nor allocates on the caller's behalf. Nothing here waits for a reader
- * and nothing touches kvm->srcu.
+ * What keeps memory alive: RCU. kfree_rcu() frees nodes; it does not wait, and
+ * it needs no memory from the caller. Nothing here waits for a reader or uses
+ * kvm->srcu.
  *
  * Removing a key needs no memory and cannot fail.
  */
@@ -56,8 +56,8 @@
 #include "io_bus_internal.h"
 
 /*
- * As many as fill a 1 KiB slab object on 64-bit, and room to search in. The
- * userspace harness has smaller nodes, so that small programs split and merge.
+ * A node fills a slab object of 1 KiB on 64-bit. Tests define smaller nodes, so
+ * that few keys make nodes split and merge.
  */
 #ifndef KVM_IO_INDEX_FANOUT
 #define KVM_IO_INDEX_FANOUT	60
@@ -66,21 +66,23 @@
 #endif
 
 /*
- * A node with fewer entries is merged with a neighbour, or gets some of its
- * entries. Two nodes become one only if there is room left, so that a removal
- * and an insertion in turn do not merge and split.
+ * A node with fewer entries than LEAST is merged with a neighbour, or gets some
+ * of its entries. Two nodes are merged only if they have at most MERGE entries.
+ * This keeps alternating removals and insertions from merging and splitting.
  */
 #define KVM_IO_INDEX_LEAST	(KVM_IO_INDEX_FANOUT / 3)
 #define KVM_IO_INDEX_MERGE	(KVM_IO_INDEX_FANOUT * 3 / 4)
 
-/* No key is above this one: it fills what is not in use. */
+/* The greatest key; it pads the key array. */
 #define KVM_IO_INDEX_PAD	((u64)~0ULL)
 
 struct kvm_io_index_node {
-	/* Levels below this one; constant. */
+	/* The number of levels below this one; constant. */
 	u16 level;
 	u16 nr;
-	/* The first step of a search: half of nr, rounded up to a power of 2. */
+	/*
+	 * The first step of a lookup: half of nr, rounded up to a power of 2.
+	 */
 	u16 half;
 	u64 key[KVM_IO_INDEX_KEYS];
 	void __rcu *ptr[KVM_IO_INDEX_FANOUT];
@@ -88,8 +90,9 @@ struct kvm_io_index_node {
 };
 
 /*
- * The last of the sorted @key that is not above @sought; the first if all of
- * them are. There are 2 * @half keys, or 1. The loop has no branch but its own.
+ * Returns the last key that is not above @sought, or the first key if all are
+ * above. @key has 2 * @half keys, sorted, or 1 key. The loop body has no
+ * branch.
  */
 static __always_inline const u64 *kvm_io_index_search(const u64 *key,
 						      unsigned long half,
@@ -106,7 +109,7 @@ static __always_inline const u64 *kvm_io_index_search(const u64 *key,
 void *kvm_io_index_find_last(const struct kvm_io_index *index);
 
 /**
- * kvm_io_index_find - look a key up
+ * kvm_io_index_find - look up a key
  * @index: the index
  * @key: the key
  *
@@ -121,14 +124,14 @@ static __always_inline void *kvm_io_index_find(const struct kvm_io_index *index,
 	const u64 *k;
 	void *ptr;
 
-	/* The one key that looks like padding. */
+	/* This key equals the padding. */
 	if (unlikely(key == KVM_IO_INDEX_PAD))
 		return kvm_io_index_find_last(index);
 
 	do {
 		/*
-		 * Pairs with the write sections in io_bus_index.c. Searching
-		 * once more is as good as spinning, and changes are rare.
+		 * Pairs with the write sections in io_bus_index.c. Changes are
+		 * rare, so this does not spin while one is under way.
 		 */
 		seq = raw_seqcount_begin(&index->seq);
 		ptr = rcu_dereference(index->root);
@@ -138,7 +141,9 @@ static __always_inline void *kvm_io_index_find(const struct kvm_io_index *index,
 				break;
 			k = kvm_io_index_search(node->key, READ_ONCE(node->half),
 						key);
-			/* Padding is above @key, so this is below the fanout. */
+			/*
+			 * The padding is above @key, so the position is valid.
+			 */
 			ptr = rcu_dereference(node->ptr[k - node->key]);
 		} while (node->level);
 		if (node && *k != key)
@@ -148,7 +153,7 @@ static __always_inline void *kvm_io_index_find(const struct kvm_io_index *index,
 	return ptr;
 }
 
-/* Where a key is in the index, or would be: for writers only. */
+/* The position of a key in the index, on each level; for writers only. */
 struct kvm_io_index_place {
 	struct {
 		struct kvm_io_index_node *node;

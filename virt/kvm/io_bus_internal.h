@@ -3,9 +3,9 @@
 #define __KVM_IO_BUS_INTERNAL_H
 
 /*
- * All that io_bus_index.c, io_bus_ranges.c and ioeventfd_set.c use of the
- * kernel. They know no struct kvm; a userspace harness supplies a header with
- * this guard and compiles them unchanged (tools/testing/kvm-io-bus).
+ * The headers that io_bus_index.c, io_bus_ranges.c and ioeventfd_set.c need.
+ * These files do not use struct kvm. A test in userspace can define the guard
+ * of this header, supply its own, and compile them unchanged.
  */
 
 #include <linux/bug.h>

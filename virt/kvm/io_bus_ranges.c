@@ -5,12 +5,13 @@
  */
 #include "io_bus_ranges.h"
 
-/* For writers, which the caller's lock serialises. */
+/* For writers: the caller holds the lock that serialises them. */
 #define writer_deref(p) rcu_dereference_protected(p, 1)
 
 /*
  * The end of a range or of an access, at most U64_MAX. A range that holds an
- * access never ends before it by this measure, even if one or both ends are cut.
+ * access never ends before it by this measure, even if one or both ends are
+ * cut.
  */
 static u64 end_of(u64 start, u64 size)
 {
@@ -153,15 +154,15 @@ int kvm_io_ranges_add(struct kvm_io_ranges *ranges, u64 start, u64 size,
 }
 
 /**
- * kvm_io_ranges_del - take a device out
+ * kvm_io_ranges_del - remove a device
  * @ranges: the ranges
  * @dev: the device
  *
- * Needs no memory and cannot fail. Readers that are under way may still find
- * the device.
+ * Needs no memory and cannot fail. Readers may use the device until an RCU
+ * grace period has passed.
  *
  * Context: any; the writers' lock.
- * Return: whether @dev was there.
+ * Return: true if @dev was there.
  */
 bool kvm_io_ranges_del(struct kvm_io_ranges *ranges, struct kvm_io_device *dev)
 {
@@ -182,10 +183,10 @@ bool kvm_io_ranges_del(struct kvm_io_ranges *ranges, struct kvm_io_device *dev)
 /**
  * kvm_io_ranges_next - walk the devices
  * @ranges: the ranges
- * @pos: where to go on, 0 at first; moved behind the range returned
+ * @pos: the position, 0 at the start; advanced past the range that is returned
  *
  * Context: any; the writers' lock.
- * Return: the range of a device, in order of their starts; NULL behind the last.
+ * Return: the range of a device, in order of starts; NULL at the end.
  */
 const struct kvm_io_range *kvm_io_ranges_next(const struct kvm_io_ranges *ranges,
 					      unsigned int *pos)
@@ -202,7 +203,7 @@ const struct kvm_io_range *kvm_io_ranges_next(const struct kvm_io_ranges *ranges
 }
 
 /**
- * kvm_io_ranges_destroy - forget all devices
+ * kvm_io_ranges_destroy - remove all devices
  * @ranges: the ranges
  *
  * Context: any; the writers' lock.

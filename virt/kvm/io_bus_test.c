@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the I/O bus, of the index and the ranges behind it, and of the
- * arguments of KVM_IOEVENTFD and KVM_IRQFD. They have a VM without memory and
- * without vCPUs to themselves. What threads do to each other, and every failed
- * allocation, is tested by tools/testing/kvm-io-bus.
+ * KUnit tests of the I/O bus, of its index and its ranges, and of the arguments
+ * of KVM_IOEVENTFD. Each test has a VM of its own, without memory and without
+ * vCPUs.
  */
 #include <kunit/test.h>
 #include <linux/kthread.h>
@@ -27,7 +26,7 @@ struct bus_test {
 	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
 	struct test_dev dev[NR_DEVS];
-	/* Which devices an access was offered to, as letters */
+	/* The devices that an access was offered to, as letters. */
 	char asked[64];
 	unsigned int nr_asked;
 };
@@ -140,7 +139,9 @@ static int access(struct bus_test *t, u64 addr, int len, bool write)
 	return ret;
 }
 
-/* The access reaches these devices, in this order, and the last one takes it. */
+/*
+ * The access reaches these devices, in this order, and the last one takes it.
+ */
 #define EXPECT_TAKEN(test, t, addr, len, who)				\
 	do {								\
 		KUNIT_EXPECT_EQ(test, access(t, addr, len, true), 0);	\
@@ -298,7 +299,7 @@ static void destructor_once(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, add(t, i, 0x1000 * i, 0x1000), 0);
 	del(t, 1);
 	KUNIT_EXPECT_EQ(test, t->dev[1].destroyed, 1);
-	/* It is not there any more, one never was */
+	/* Device 1 is gone, device 9 was never there. */
 	del(t, 1);
 	del(t, 9);
 	KUNIT_EXPECT_EQ(test, t->dev[1].destroyed, 1);
@@ -308,7 +309,7 @@ static void destructor_once(struct kunit *test)
 	kvm_io_bus_destroy(t->kvm);
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_EQ(test, t->dev[i].destroyed, 1);
-	/* Whoever unregisters after that finds it done. */
+	/* Unregistering after that has no effect. */
 	del(t, 2);
 	KUNIT_EXPECT_EQ(test, t->dev[2].destroyed, 1);
 }
@@ -326,7 +327,7 @@ static int slow_read(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 
 	complete(&r->in);
 	wait_for_completion(&r->out);
-	/* Still whole: nobody destroys it under its callback */
+	/* The device must not be destroyed during its callback. */
 	return r->slow.destroyed ? -EIO : 0;
 }
 
@@ -398,7 +399,7 @@ static void devices_at_most(struct kunit *test)
 	kvm_io_bus_unregister_dev(t->kvm, KVM_MMIO_BUS, &dev[500]);
 	mutex_unlock(&t->kvm->slots_lock);
 	KUNIT_EXPECT_EQ(test, add(t, 0, 0x100000, 16), 0);
-	/* @dev goes before the bus does */
+	/* KUnit frees @dev before the bus is destroyed in exit. */
 	kvm_io_bus_destroy(t->kvm);
 }
 
@@ -421,9 +422,8 @@ static void *take(struct kvm_io_index *index, u64 key)
 }
 
 /*
- * What leaves the bus does so where nothing could be allocated: with preemption
- * off, which a kernel that checks for sleeping in atomic context takes amiss of
- * whoever allocates.
+ * Removals run with preemption off. A kernel that checks for sleeping in atomic
+ * context complains if one of them allocates memory.
  */
 static void removal_allocates_nothing(struct kunit *test)
 {
@@ -468,7 +468,7 @@ static void removal_allocates_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ranges->nr, 0);
 }
 
-/* ioeventfds at one address; nobody signals them, so they have no eventfd. */
+/* Adds an ioeventfd to a set. It is never signalled, so it has no eventfd. */
 static int ring_add(struct kvm_ioeventfd_set *set, u8 len, bool match, u64 data,
 		    struct kvm_kernel_ioeventfd **ioeventfd)
 {
@@ -513,7 +513,7 @@ static void which_ioeventfd(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ring_add(set, 4, true, four_bytes, &four), 0);
 	KUNIT_ASSERT_EQ(test, ring_add(set, 8, true, eight_bytes, &eight), 0);
 	KUNIT_ASSERT_EQ(test, ring_add(set, 1, false, 0, &wild), 0);
-	/* No write of two bytes has this value */
+	/* No write of two bytes has this value. */
 	KUNIT_ASSERT_EQ(test, ring_add(set, 2, true, 0x10708, &wide), 0);
 	KUNIT_EXPECT_EQ(test, ring_add(set, 2, true, two_bytes, &none), -EEXIST);
 	KUNIT_EXPECT_EQ(test, ring_add(set, 2, false, 0, &none), -EEXIST);
@@ -557,7 +557,10 @@ static void which_ioeventfd(struct kunit *test)
 	kvm_ioeventfd_set_free(set);
 }
 
-/* @step 1: each value has a slot. Else only the first, and all others are spilled. */
+/*
+ * With @step 1, each value has a slot. With KVM_IOEVENTFD_SLOTS_MAX, only the
+ * first value has one, and all others are in the spill.
+ */
 static void thousand_values(struct kunit *test, u32 step)
 {
 	struct kvm_ioeventfd_set *set = kvm_ioeventfd_set_alloc();
@@ -608,7 +611,7 @@ static void ioctl_arguments(struct kunit *test)
 	struct kvm_ioeventfd args;
 	unsigned int i;
 
-	/* With a closed fd, what passes the checks is EBADF */
+	/* The fd is closed, so arguments that pass the checks get EBADF. */
 	for (i = 0; i < 32; i++) {
 		bool good = !i || (i <= 8 && is_power_of_2(i));
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ioeventfd: what a VMM asks for with KVM_IOEVENTFD, in terms of the I/O bus.
- * Which writes ring, and who is waited for, is the business of io_bus.c and
- * ioeventfd_set.h.
+ * KVM_IOEVENTFD in terms of the I/O bus: makes a key of the arguments and
+ * registers it. io_bus.c and ioeventfd_set.h define which writes signal, and
+ * what an ioctl waits for.
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -23,7 +23,7 @@ static enum kvm_bus args_bus(const struct kvm_ioeventfd *args)
 	return KVM_MMIO_BUS;
 }
 
-/* False if no registration can have been made with these arguments. */
+/* Returns false if no registration with these arguments can exist. */
 static bool args_key(const struct kvm_ioeventfd *args,
 		     struct kvm_ioeventfd_key *key)
 {
@@ -45,12 +45,12 @@ static bool args_key(const struct kvm_ioeventfd *args,
  * @kvm: the VM
  * @args: the arguments of KVM_IOEVENTFD, checked by kvm_ioeventfd()
  *
- * An any-width ioeventfd on the MMIO bus serves the fast MMIO path with the
- * same registration, so there is no half of it that could fail alone.
+ * An ioeventfd for any width on the MMIO bus serves the fast MMIO path, too.
+ * Both share one registration, which succeeds or fails as a whole.
  *
  * Context: process context, may sleep.
- * Return: 0; -EBADF or -EINVAL if args->fd is not open or no eventfd; -EEXIST
- * if it collides with a registration of this VM; -ENOSPC if the VM has
+ * Return: 0; -EBADF if args->fd is not open; -EINVAL if it is not an eventfd;
+ * -EEXIST if it collides with a registration of this VM; -ENOSPC if the VM has
  * KVM_MAX_IOEVENTFDS; -ENOMEM.
  */
 int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
@@ -74,13 +74,13 @@ int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 }
 
 /**
- * kvm_ioeventfd_deassign - undo one kvm_ioeventfd_assign()
+ * kvm_ioeventfd_deassign - unregister an ioeventfd of userspace
  * @kvm: the VM
- * @args: the arguments of KVM_IOEVENTFD, as they were for the assignment
+ * @args: the arguments of KVM_IOEVENTFD, equal to those of the assignment
  *
  * Context: process context, may sleep.
- * Return: 0; -EBADF or -EINVAL if args->fd is not open or no eventfd; -ENOENT
- * if there is no registration that equals @args.
+ * Return: 0; -EBADF if args->fd is not open; -EINVAL if it is not an eventfd;
+ * -ENOENT if no registration equals @args.
  */
 int kvm_ioeventfd_deassign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 {

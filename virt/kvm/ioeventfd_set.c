@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioeventfds at one address: its writers. ioeventfd_set.h describes the
- * layout and the protocol, and has what a kick runs.
+ * The ioeventfds at one address: the side of the writers. ioeventfd_set.h
+ * describes the layout and the protocol, and has the code of a kick.
  *
- * Every function that takes a set is called with the lock that serialises
- * its writers, so pointers are read without RCU's help.
+ * The callers hold the lock that serialises the writers of a set, unless a
+ * function says otherwise. So these functions read RCU pointers directly.
  */
 #include "ioeventfd_set.h"
 
@@ -21,7 +21,7 @@ static bool table_has_room(const struct kvm_ioeventfd_table *table, u64 data)
 	return !rcu_access_pointer(table->slot[table_slot(table, data)]);
 }
 
-/* Whether a table with twice as many slots is worth its memory. */
+/* True if the table is half full and not of the greatest size. */
 static bool table_may_grow(const struct kvm_ioeventfd_table *table)
 {
 	return table->mask + 1 < KVM_IOEVENTFD_SLOTS_MAX &&
@@ -29,9 +29,9 @@ static bool table_may_grow(const struct kvm_ioeventfd_table *table)
 }
 
 /*
- * A table with twice the slots of @old, or the first one. What shares no slot
- * shares none afterwards: each ioeventfd stays in its slot or moves up by as
- * many slots as there were.
+ * Returns a table with twice the slots of @old, or the first table. Each
+ * ioeventfd keeps its slot, or moves up by the old number of slots. So two
+ * ioeventfds never need the same slot.
  */
 static struct kvm_ioeventfd_table *
 table_grow(const struct kvm_ioeventfd_table *old)
@@ -58,8 +58,9 @@ table_grow(const struct kvm_ioeventfd_table *old)
 }
 
 /*
- * Gives @set a table with more slots, until @data has one or the table is less
- * than half full. Returns NULL without memory; @set has the ioeventfds it had.
+ * Doubles the table of @set until @data has a free slot, or the table is less
+ * than half full, or it has the greatest size. Returns NULL if there is no
+ * memory; @set then has the same ioeventfds as before.
  */
 static struct kvm_ioeventfd_table *table_for(struct kvm_ioeventfd_set *set,
 					     u64 data)
@@ -79,7 +80,9 @@ static struct kvm_ioeventfd_table *table_for(struct kvm_ioeventfd_set *set,
 	return table;
 }
 
-/* The index for values of @order's width whose slot is taken; NULL without memory. */
+/*
+ * The spill index for values of width 1 << @order; NULL if there is no memory.
+ */
 static struct kvm_io_index *spill_index(struct kvm_ioeventfd_set *set,
 					unsigned int order)
 {
@@ -98,13 +101,13 @@ static struct kvm_io_index *spill_index(struct kvm_ioeventfd_set *set,
 }
 
 /**
- * kvm_ioeventfd_alloc - make an ioeventfd
- * @key: which writes ring it
- * @eventfd: what it signals; the caller's reference goes over to the ioeventfd
+ * kvm_ioeventfd_alloc - allocate an ioeventfd
+ * @key: which writes signal it
+ * @eventfd: the eventfd; the ioeventfd takes over the caller's reference
  *
  * Context: process context, may sleep.
- * Return: the ioeventfd, for kfree() if it was never added; NULL without
- * memory.
+ * Return: the ioeventfd; the caller frees it by kfree() if it is never added.
+ * NULL if there is no memory.
  */
 struct kvm_kernel_ioeventfd *
 kvm_ioeventfd_alloc(const struct kvm_ioeventfd_key *key,
@@ -125,10 +128,10 @@ kvm_ioeventfd_alloc(const struct kvm_ioeventfd_key *key,
 
 /**
  * kvm_ioeventfd_kill - end an ioeventfd
- * @ioeventfd: the ioeventfd, taken out of its set before
+ * @ioeventfd: the ioeventfd; it is no longer in its set
  *
- * When it returns, no signal of this ioeventfd is under way and none will come.
- * Waits for kicks of this ioeventfd only. Puts the eventfd.
+ * On return, the ioeventfd is not signalling its eventfd and never will again.
+ * The function waits for kicks of this ioeventfd only. It puts the eventfd.
  *
  * Context: process context, may sleep.
  */
@@ -147,10 +150,10 @@ void kvm_ioeventfd_kill(struct kvm_kernel_ioeventfd *ioeventfd)
 }
 
 /**
- * kvm_ioeventfd_set_alloc - make an empty set
+ * kvm_ioeventfd_set_alloc - allocate an empty set
  *
  * Context: process context, may sleep.
- * Return: the set, or NULL without memory.
+ * Return: the set, or NULL if there is no memory.
  */
 struct kvm_ioeventfd_set *kvm_ioeventfd_set_alloc(void)
 {
@@ -159,7 +162,7 @@ struct kvm_ioeventfd_set *kvm_ioeventfd_set_alloc(void)
 
 /**
  * kvm_ioeventfd_set_free - free an empty set
- * @set: the set, out of reach for readers that start now
+ * @set: the set; new readers cannot reach it
  *
  * Context: any; the writers' lock.
  */
@@ -176,14 +179,13 @@ void kvm_ioeventfd_set_free(struct kvm_ioeventfd_set *set)
 }
 
 /**
- * kvm_ioeventfd_set_match_spill - which ioeventfd a write rings by what it
- * writes
- * @set: the set
+ * kvm_ioeventfd_set_match_spill - find an ioeventfd by value, in the spill
+ * @set: the set, which has a spill
  * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: what it writes, and nothing above that
+ * @value: the value written; the bits above @len bytes are 0
  *
- * For kvm_ioeventfd_set_match_value(), where the slot of @value has another
- * one.
+ * For kvm_ioeventfd_set_match_value(), if the slot of @value has a different
+ * ioeventfd or none.
  *
  * Context: RCU read-side critical section; any, interrupts may be off.
  * Return: the ioeventfd, or NULL.
@@ -202,8 +204,8 @@ kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 
  * @ioeventfd: the ioeventfd
  *
  * Context: process context, may sleep; the writers' lock.
- * Return: 0; -EEXIST if some write would ring both @ioeventfd and one that is
- * there; -ENOMEM; -ENOSPC. After an error @set has the ioeventfds it had.
+ * Return: 0; -EEXIST if a write can match both @ioeventfd and one of the set;
+ * -ENOMEM; -ENOSPC. After an error, @set has the same ioeventfds as before.
  */
 int kvm_ioeventfd_set_add(struct kvm_ioeventfd_set *set,
 			  struct kvm_kernel_ioeventfd *ioeventfd)
@@ -265,7 +267,7 @@ int kvm_ioeventfd_set_add(struct kvm_ioeventfd_set *set,
 }
 
 /**
- * kvm_ioeventfd_set_del - take an ioeventfd out
+ * kvm_ioeventfd_set_del - remove an ioeventfd
  * @set: the set
  * @ioeventfd: one of its ioeventfds
  *
@@ -306,9 +308,9 @@ void kvm_ioeventfd_set_del(struct kvm_ioeventfd_set *set,
 }
 
 /**
- * kvm_ioeventfd_set_lookup - find the ioeventfd that was registered with a key
+ * kvm_ioeventfd_set_lookup - find the ioeventfd of a key
  * @set: the set
- * @key: the key; its address is not looked at
+ * @key: the key; its address is ignored
  *
  * Context: any; the writers' lock.
  * Return: the ioeventfd, or NULL.
@@ -344,13 +346,13 @@ kvm_ioeventfd_set_lookup(const struct kvm_ioeventfd_set *set,
 /**
  * kvm_ioeventfd_set_next - walk the ioeventfds of a set
  * @set: the set
- * @cursor: where to go on; moved behind the ioeventfd returned
+ * @cursor: the position; advanced past the ioeventfd that is returned
  *
- * The set may change between two calls. An ioeventfd that stays is returned
- * once or, if the table grows meanwhile, twice.
+ * The set may change between two calls. An ioeventfd that stays in the set is
+ * returned once, or twice if the table grows during the walk.
  *
  * Context: any; the writers' lock.
- * Return: an ioeventfd; NULL behind the last.
+ * Return: an ioeventfd; NULL at the end.
  */
 struct kvm_kernel_ioeventfd *
 kvm_ioeventfd_set_next(const struct kvm_ioeventfd_set *set,
@@ -376,7 +378,10 @@ kvm_ioeventfd_set_next(const struct kvm_ioeventfd_set *set,
 			i -= 1 + KVM_IOEVENTFD_LENS;
 			ioeventfd = kvm_io_index_next(&spill->of_len[i],
 						      &cursor->value);
-			/* No value is above the last of all. */
+			/*
+			 * The greatest value is the last one: the cursor wraps
+			 * to 0.
+			 */
 			if (ioeventfd && ++cursor->value)
 				return ioeventfd;
 			cursor->value = 0;
@@ -396,7 +401,7 @@ static void ioeventfd_destroy(void *ptr)
 		return;
 	eventfd_ctx_put(ioeventfd->eventfd);
 	kfree(ioeventfd);
-	/* There may be millions of them. */
+	/* A VM can have KVM_MAX_IOEVENTFDS of them. */
 	cond_resched();
 }
 

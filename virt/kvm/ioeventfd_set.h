@@ -5,47 +5,51 @@
 /*
  * DOC: the ioeventfds at one address
  *
- * A set holds the ioeventfds at one address. It has either one ioeventfd for
- * writes of any width, or, for each width, either one ioeventfd for any value
- * or as many as wanted that are told apart by the value written.
+ * A set holds the ioeventfds at one address. It has one of these:
+ *
+ * - one ioeventfd for writes of any width
+ * - for each width, one ioeventfd for any value, or any number of ioeventfds
+ *   for one value each
  *
  *	set -> any, wild[width]	one ioeventfd each
  *		 -> table -> slot[]	values, one slot for each remainder
- *		 -> spill -> index	values whose slot is taken, per width
+ *		 -> spill -> index	values with an occupied slot, per width
  *
- * A value has one slot in the table, by its lowest bits. So the values 0 to
- * n - 1 of a device with n queues are all in the table, each in its own slot.
- * The table doubles when it is half full and a slot is taken, up to
- * KVM_IOEVENTFD_SLOTS_MAX slots. A value whose slot is taken then goes to the
- * spill, a sorted index. So whatever the values are, a lookup probes one slot
- * and at most one key in each level of the index. There is no hash, so there is
- * no set of values that collides more than that.
+ * The lowest bits of a value select its slot in the table. So the values 0 to n
+ * - 1 of a device with n queues are all in the table, each in its own slot. The
+ * table doubles if it is half full and the slot of a new value is occupied. It
+ * has at most KVM_IOEVENTFD_SLOTS_MAX slots. A new value that then has no slot
+ * goes to the spill, a sorted index. So for any values, a lookup probes one
+ * slot and one path through the index. There is no hash, so no choice of values
+ * costs more than that.
  *
- * Who writes: one writer at a time, under the caller's lock.
- * Who reads: any RCU read-side critical section, interrupts on or off.
+ * Writers: one at a time, under the caller's lock.
+ * Readers: RCU read-side critical sections, interrupts on or off.
  *
- * What a reader can meet. An ioeventfd is published by one store with release
- * order (set->any, set->wild[], a slot of the table, an entry of the index) and
- * unpublished by one store. An ioeventfd never moves between table and spill. A
- * larger table is filled before it is published; the old one stays as it was.
+ * What a reader can meet: one store with release order publishes an ioeventfd.
+ * It is a store to set->any, set->wild[], a slot or an entry of the index. One
+ * store unpublishes it. An ioeventfd never moves between table and spill. The
+ * writer fills a larger table before it publishes it, and does not change the
+ * old one.
  *
- * A reader may still hold an ioeventfd that is being unregistered. What settles
- * that race is ioeventfd->lock: kvm_ioeventfd_signal() signals only while
- * holding it and only if ioeventfd->eventfd is set, and kvm_ioeventfd_kill()
- * clears ioeventfd->eventfd under it. So when kill returns, no signal is under
- * way and none will come, and all it waited for were kicks of this very
- * ioeventfd. The lock is what makes that wait so short: an SRCU or RCU grace
- * period waits for vCPUs that have nothing to do with the ioeventfd. Nothing
- * else takes it, and eventfd_signal() would serialise the same kicks anyway.
+ * A reader may still hold an ioeventfd that is being unregistered.
+ * ioeventfd->lock resolves that race. kvm_ioeventfd_signal() signals only under
+ * the lock, and only if ioeventfd->eventfd is set. kvm_ioeventfd_kill() clears
+ * ioeventfd->eventfd under the lock. So when kill returns, no signal is under
+ * way and none will come.
  *
- * The lock is held with interrupts off. Other vCPUs that kick the same
- * ioeventfd spin on it, some of them with interrupts off, so the holder's CPU
- * must not serve an interrupt in between. eventfd_signal() has them off anyway,
- * but turns them on again when it is done, which is before the lock is
+ * With the lock, kill waits only for kicks of this ioeventfd. An SRCU or RCU
+ * grace period would wait for unrelated vCPUs, too. No other code takes the
+ * lock, and eventfd_signal() serialises the same kicks anyway.
+ *
+ * Interrupts are off while the lock is held. Other vCPUs that kick the same
+ * ioeventfd spin on the lock, and some have interrupts off. So the CPU of the
+ * holder must not serve an interrupt before it releases the lock.
+ * eventfd_signal() turns interrupts off, too, but on again before the lock is
  * released.
  *
- * What keeps memory alive: RCU, by kfree_rcu(), for ioeventfds, tables, spills
- * and sets. The ioeventfd's reference keeps the eventfd;
+ * What keeps memory alive: RCU keeps ioeventfds, tables, spills and sets, by
+ * kfree_rcu(). The reference of the ioeventfd keeps the eventfd, until
  * kvm_ioeventfd_kill() puts it.
  */
 
@@ -56,9 +60,10 @@
 #define KVM_IOEVENTFD_LENS	4
 
 /*
- * Slots of a table, powers of two. Most devices have no more queues than the
- * first; to fill a table of the last takes about 100,000 instructions. The
- * userspace harness has smaller ones.
+ * Slots of the smallest and of the largest table, powers of two. Most devices
+ * have fewer queues than the smallest table has slots. Filling the largest
+ * table takes about 100,000 instructions, under a mutex. Tests define smaller
+ * tables.
  */
 #ifndef KVM_IOEVENTFD_SLOTS_MAX
 #define KVM_IOEVENTFD_SLOTS_MIN	8
@@ -69,25 +74,25 @@ struct kvm_kernel_ioeventfd {
 	u64 data;
 	u8 len;
 	bool match;
-	/* See above. */
+	/* Protects @eventfd and @rings; see above. */
 	spinlock_t lock;
 	struct eventfd_ctx *eventfd;
-	/* Written under the lock, read without; 0 where nobody can see it. */
+	/* Number of signals; stays 0 without CONFIG_KVM_IO_BUS_DEBUGFS. */
 	unsigned long rings;
 	struct rcu_head rcu;
 };
 
-/* Values, each in the slot of its lowest bits. */
+/* Ioeventfds by value, each in the slot that the lowest bits select. */
 struct kvm_ioeventfd_table {
 	struct rcu_head rcu;
 	/* Slots in use; for the writer. */
 	unsigned int used;
-	/* Slots less one */
+	/* Number of slots, less one. */
 	unsigned int mask;
 	struct kvm_kernel_ioeventfd __rcu *slot[];
 };
 
-/* Values whose slot is taken. */
+/* Ioeventfds by value, those with an occupied slot. */
 struct kvm_ioeventfd_spill {
 	struct kvm_io_index of_len[KVM_IOEVENTFD_LENS];
 	struct rcu_head rcu;
@@ -98,13 +103,13 @@ struct kvm_ioeventfd_set {
 	struct kvm_kernel_ioeventfd __rcu *wild[KVM_IOEVENTFD_LENS];
 	struct kvm_ioeventfd_table __rcu *table;
 	struct kvm_ioeventfd_spill __rcu *spill;
-	/* For the writer: ioeventfds in all, and those with a value by width. */
+	/* For writers: all ioeventfds, and those for one value, by width. */
 	unsigned int nr;
 	unsigned int nr_match[KVM_IOEVENTFD_LENS];
 	struct rcu_head rcu;
 };
 
-/* How far a walk through a set has come; zeroed at first. */
+/* The position of a walk through a set; all zero at the start. */
 struct kvm_ioeventfd_set_cursor {
 	unsigned int pos;
 	u64 value;
@@ -112,7 +117,7 @@ struct kvm_ioeventfd_set_cursor {
 
 static __always_inline u64 kvm_ioeventfd_load(const void *val, int len)
 {
-	/* The emulator's buffers have any alignment. */
+	/* The buffers of the emulator can have any alignment. */
 	switch (len) {
 	case 1:
 		return *(const u8 *)val;
@@ -126,8 +131,7 @@ static __always_inline u64 kvm_ioeventfd_load(const void *val, int len)
 }
 
 /**
- * kvm_ioeventfd_set_match_len - which ioeventfd a write rings whatever it
- * writes
+ * kvm_ioeventfd_set_match_len - find the ioeventfd for any value of a width
  * @set: the set
  * @len: width of the write in bytes: 1, 2, 4 or 8
  *
@@ -146,11 +150,10 @@ struct kvm_kernel_ioeventfd *
 kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 value);
 
 /**
- * kvm_ioeventfd_set_match_value - which ioeventfd a write rings by what it
- * writes
+ * kvm_ioeventfd_set_match_value - find the ioeventfd for one value of a width
  * @set: the set
  * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: what it writes, and nothing above that
+ * @value: the value written; the bits above @len bytes are 0
  *
  * Context: RCU read-side critical section; any, interrupts may be off.
  * Return: the ioeventfd, or NULL.
@@ -166,17 +169,17 @@ kvm_ioeventfd_set_match_value(const struct kvm_ioeventfd_set *set, int len, u64 
 	ioeventfd = rcu_dereference(table->slot[(unsigned int)value & table->mask]);
 	if (likely(ioeventfd && ioeventfd->data == value && ioeventfd->len == len))
 		return ioeventfd;
-	/* There is no spill without a table. */
+	/* Only a set with a table can have a spill. */
 	if (likely(!rcu_access_pointer(set->spill)))
 		return NULL;
 	return kvm_ioeventfd_set_match_spill(set, len, value);
 }
 
 /**
- * kvm_ioeventfd_set_match - which ioeventfd a write rings
+ * kvm_ioeventfd_set_match - find the ioeventfd that a write signals
  * @set: the set
- * @len: width of the write in bytes; 0 if unknown, which only an ioeventfd for
- *	any width takes
+ * @len: width of the write in bytes; 0 if unknown, which matches an ioeventfd
+ *	for any width only
  * @val: @len bytes in host order, at any alignment
  *
  * Context: RCU read-side critical section; any, interrupts may be off.
@@ -188,7 +191,7 @@ kvm_ioeventfd_set_match(const struct kvm_ioeventfd_set *set, int len,
 {
 	struct kvm_kernel_ioeventfd *ioeventfd;
 
-	/* Fragments of split stores come in odd widths as well. */
+	/* A fragment of a split store can have an odd width. */
 	if (len <= 0 || len > 8 || !is_power_of_2(len))
 		return rcu_dereference(set->any);
 	ioeventfd = kvm_ioeventfd_set_match_len(set, len);
@@ -198,7 +201,7 @@ kvm_ioeventfd_set_match(const struct kvm_ioeventfd_set *set, int len,
 					   kvm_ioeventfd_load(val, len));
 }
 
-/* The ioeventfd's lock is held. */
+/* The caller holds the lock of @ioeventfd. */
 static __always_inline bool kvm_ioeventfd_signal_locked(struct kvm_kernel_ioeventfd *ioeventfd)
 {
 	if (unlikely(!ioeventfd->eventfd))
@@ -210,16 +213,16 @@ static __always_inline bool kvm_ioeventfd_signal_locked(struct kvm_kernel_ioeven
 }
 
 /**
- * kvm_ioeventfd_signal - ring an ioeventfd
+ * kvm_ioeventfd_signal - signal an ioeventfd
  * @ioeventfd: the ioeventfd
  *
- * Wakes the eventfd's waiters under two spinlocks, with interrupts off; see
- * eventfd_signal().
+ * Wakes the waiters of the eventfd under two spinlocks, with interrupts off;
+ * see eventfd_signal().
  *
- * Context: RCU read-side critical section; any. On PREEMPT_RT spinlocks sleep,
- * so not with interrupts off there.
- * Return: true if the eventfd was signalled; false if the ioeventfd was
- * unregistered in the meantime.
+ * Context: RCU read-side critical section; any. On PREEMPT_RT, interrupts must
+ * be on, because spinlocks sleep there.
+ * Return: true if the eventfd was signalled; false if the ioeventfd has been
+ * unregistered since the lookup.
  */
 static __always_inline bool kvm_ioeventfd_signal(struct kvm_kernel_ioeventfd *ioeventfd)
 {
@@ -233,13 +236,14 @@ static __always_inline bool kvm_ioeventfd_signal(struct kvm_kernel_ioeventfd *io
 }
 
 /**
- * kvm_ioeventfd_signal_irqoff - ring an ioeventfd where interrupts are off
+ * kvm_ioeventfd_signal_irqoff - signal an ioeventfd with interrupts off
  * @ioeventfd: the ioeventfd
  *
- * Saves what turning interrupts off costs, 2 per cent of a kick on x86.
+ * As kvm_ioeventfd_signal(), without the cost of turning interrupts off. That
+ * is 2 per cent of a kick on x86.
  *
- * Context: RCU read-side critical section; interrupts off, but on PREEMPT_RT
- * on.
+ * Context: RCU read-side critical section; interrupts off, or on for
+ * PREEMPT_RT.
  * Return: as kvm_ioeventfd_signal().
  */
 static __always_inline bool

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupt acknowledgment: tells whoever asked that the guest has finished
- * with an interrupt line, so that a level-triggered source can look again.
+ * Interrupt acknowledgment: calls notifiers when the guest has finished with an
+ * interrupt line. A level-triggered source can then look at its state again.
  *
  * kvm->irq_ack_notifier_list is written under kvm->irq_lock and read under
- * kvm->irq_srcu, which also keeps the notifiers: unregistering waits for it.
+ * kvm->irq_srcu. kvm->irq_srcu also keeps the notifiers, because unregistering
+ * waits for a grace period.
  */
 #include <linux/kvm_host.h>
 #include <trace/events/kvm.h>
 
 /**
- * kvm_irq_has_notifier - whether anybody waits for an acknowledgment
+ * kvm_irq_has_notifier - look for a notifier of an interrupt
  * @kvm: the VM
  * @irqchip: the interrupt controller
  * @pin: its input
@@ -41,7 +42,7 @@ bool kvm_irq_has_notifier(struct kvm *kvm, unsigned int irqchip,
 EXPORT_SYMBOL_GPL(kvm_irq_has_notifier);
 
 /**
- * kvm_notify_acked_gsi - pass an acknowledgment on
+ * kvm_notify_acked_gsi - call the notifiers of a GSI
  * @kvm: the VM
  * @gsi: the interrupt
  *
@@ -59,7 +60,7 @@ void kvm_notify_acked_gsi(struct kvm *kvm, int gsi)
 }
 
 /**
- * kvm_notify_acked_irq - the guest has acknowledged an interrupt
+ * kvm_notify_acked_irq - call the notifiers of an interrupt
  * @kvm: the VM
  * @irqchip: the interrupt controller
  * @pin: its input
@@ -81,7 +82,7 @@ void kvm_notify_acked_irq(struct kvm *kvm, unsigned int irqchip,
 }
 
 /**
- * kvm_register_irq_ack_notifier - ask for acknowledgments
+ * kvm_register_irq_ack_notifier - register a notifier
  * @kvm: the VM
  * @kian: the notifier; its callback runs under kvm->irq_srcu
  *
@@ -97,12 +98,12 @@ void kvm_register_irq_ack_notifier(struct kvm *kvm,
 }
 
 /**
- * kvm_unregister_irq_ack_notifier - end what registering began
+ * kvm_unregister_irq_ack_notifier - unregister a notifier
  * @kvm: the VM
- * @kian: the notifier; its callback is not running any more on return
+ * @kian: the notifier; on return its callback is not running
  *
- * Context: process context, sleeps for a grace period of kvm->irq_srcu, so with
- * no lock held that its readers take. Takes kvm->irq_lock.
+ * Context: process context, sleeps for a grace period of kvm->irq_srcu. The
+ * caller holds no lock that readers of kvm->irq_srcu take. Takes kvm->irq_lock.
  */
 void kvm_unregister_irq_ack_notifier(struct kvm *kvm,
 				     struct kvm_irq_ack_notifier *kian)

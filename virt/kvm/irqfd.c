@@ -2,48 +2,48 @@
 /*
  * irqfd: an eventfd that raises an interrupt of a guest.
  *
- * Life of an irqfd. It is made and bound to its eventfd by kvm_irqfd_assign(),
- * as KVM_IRQFD_NEW, and becomes KVM_IRQFD_ACTIVE when all of it works. Whoever
- * wants to end it claims it by making it KVM_IRQFD_DYING under irqfds.lock, and
- * only he goes on to irqfd_shutdown():
- *  - KVM_IRQFD with DEASSIGN and the release of the VM do it themselves and
- *    return when it is done, having waited for irqfds of their own VM only;
- *  - the last close of the eventfd (EPOLLHUP) must not sleep and leaves it to
- *    a work item.
- * Whoever finds an irqfd dying that he wanted to end waits on irqfds.idle.
+ * Life of an irqfd. kvm_irqfd_assign() makes it as KVM_IRQFD_NEW and binds it
+ * to its eventfd. When it is complete, it becomes KVM_IRQFD_ACTIVE. A task that
+ * ends it first claims it: it makes it KVM_IRQFD_DYING under irqfds.lock. Only
+ * that task then calls irqfd_shutdown(). Three events end an irqfd:
+ *  - KVM_IRQFD with DEASSIGN calls irqfd_shutdown() itself and waits for it.
+ *  - The release of the VM does the same. Both wait for irqfds of this VM only.
+ *  - The last close of the eventfd (EPOLLHUP) must not sleep. It leaves the
+ *    shutdown to a work item.
+ * A task that finds the irqfd claimed already waits on irqfds.idle.
  *
- * Who is bound to what: bound[], all VMs' irqfds by eventfd, under bound_lock.
- * An eventfd has one irqfd at most, since each consumes the event. The binding
- * is undone before irqfd_shutdown()'s caller is told, so that the next one can
- * bind.
+ * Binding. bound[] has the irqfds of all VMs by eventfd, under bound_lock. An
+ * eventfd has at most one irqfd, because an irqfd consumes the event.
+ * irqfd_shutdown() removes the binding before it returns or wakes a waiter, so
+ * the eventfd can then be bound again.
  *
- * An event calls irqfd_wakeup() under the eventfd's wait-queue lock, which is
- * all that keeps the irqfd alive there: shutting down takes it off that queue
- * first, under the same lock, then waits for the injection that may have been
- * left to a work item, and only then frees anything. No grace period is needed
- * for this.
+ * Events. An event calls irqfd_wakeup() under the wait-queue lock of the
+ * eventfd. That lock keeps the irqfd alive during the call. irqfd_shutdown()
+ * first removes the irqfd from the queue, under the same lock. Then it waits
+ * for the work item that injects. Only then does it free anything. This needs
+ * no grace period.
  *
- * Routes. irq_entry is a copy of the GSI's route, written under irqfds.lock
- * with irq_entry_sc, read under irq_entry_sc alone. An irqfd stays on
- * irqfds.items, where a change of routes finds it, until its last event is
- * over, so there is no such thing as a stale copy.
+ * Routes. irq_entry is a copy of the route of the GSI. It is written under
+ * irqfds.lock with irq_entry_sc, and read with irq_entry_sc alone. An irqfd
+ * stays on irqfds.items until its last event is over. A change of routes
+ * updates all irqfds there, so no copy is stale.
  *
  * No interrupt is delivered by a replaced route after KVM_SET_GSI_ROUTING has
  * returned. The ioctl waits for two kinds of deliveries after the change:
  *  - Those in irqfd_signalled() do not sleep. Each is inside a reader of
  *    kvm->irq_srcu, from before it reads the route to after it has delivered.
- *  - Those in irqfd_inject() can sleep, for as long as a page fault of the VMM
- *    takes: s390's adapters, Xen's event channels, arm64's ITS. They hold no
- *    kvm->irq_srcu meanwhile, since all of the VM would wait for that, and no
- *    signal could end it. Instead each is on irqfds.injecting, dated with
- *    irqfds.route_gen, which each change of routes increments under the same
- *    lock. kvm_irq_routing_settle() waits until those before the change are over,
- *    or for a fatal signal. A process that dies may be the one that has to answer
- *    the page fault.
+ *  - Those in irqfd_inject() can sleep, as long as a page fault of the VMM
+ *    takes: s390's adapters, Xen's event channels, arm64's ITS. They do not
+ *    hold kvm->irq_srcu meanwhile. All of the VM would wait for it, and no
+ *    signal could end the wait. Instead each is on irqfds.injecting and has a
+ *    copy of irqfds.route_gen. Each change of routes increments
+ *    irqfds.route_gen under the same lock. kvm_irq_routing_settle() waits for
+ *    deliveries from before the change, or for a fatal signal. A process that
+ *    dies may be the one that has to answer the page fault.
  *
- * Locks: irqfds.lock is innermost, under the eventfd's wait-queue lock, which
- * may be taken in interrupts, or under bound_lock, which is not. These two are
- * never held together.
+ * Locks: irqfds.lock is innermost. It is taken under the wait-queue lock of an
+ * eventfd, which interrupts may take, or under bound_lock, which they do not.
+ * These two are never held together.
  */
 #include <linux/atomic.h>
 #include <linux/eventfd.h>
@@ -61,7 +61,7 @@
 
 #include "irqfd.h"
 
-/* Some thousand irqfds make a large host; 1024 heads keep the chains short. */
+/* A large host has some thousand irqfds: 1024 heads keep the chains short. */
 static DEFINE_HASHTABLE(bound, 10);
 static DEFINE_SPINLOCK(bound_lock);
 
@@ -115,7 +115,7 @@ static void irqfd_bypass_register(struct kvm_kernel_irqfd *irqfd)
 	consumer->stop = kvm_arch_irq_bypass_stop;
 	consumer->start = kvm_arch_irq_bypass_start;
 
-	/* Without a bypass interrupts take the way through the eventfd. */
+	/* Without a bypass, interrupts go through the eventfd. */
 	ret = irq_bypass_register_consumer(consumer);
 	if (ret)
 		pr_info_ratelimited("irqfd for GSI %d goes without irq bypass: %d\n",
@@ -166,9 +166,10 @@ static void irqfd_inject(struct work_struct *work)
 	trace_kvm_irqfd_inject(irqfd->gsi, irqfd->resampler);
 
 	/*
-	 * kvm_set_irq() lets go of the routes before it delivers, and may sleep
-	 * then. Dated by the lock: what has the old date may have the old route,
-	 * what has the new one sees the new routes.
+	 * kvm_set_irq() drops kvm->irq_srcu before it delivers, and may then
+	 * sleep. A delivery with the old route_gen may use the old route. One
+	 * with the new route_gen uses the new route, because the lock orders it
+	 * after the change.
 	 */
 	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd->route_gen = kvm->irqfds.route_gen;
@@ -191,7 +192,7 @@ static void irqfd_inject(struct work_struct *work)
 	spin_unlock_irq(&kvm->irqfds.lock);
 }
 
-/* Takes an irqfd for its end, if nobody else has. */
+/* Claims an irqfd, to end it. Returns false if it cannot be claimed (again). */
 static bool irqfd_claim(struct kvm_kernel_irqfd *irqfd)
 {
 	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
@@ -266,17 +267,17 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 }
 
 /*
- * Ends an irqfd that the caller has claimed. On return no interrupt comes from
- * it any more, its eventfd can be bound again, and it is gone.
+ * Ends an irqfd that the caller has claimed, and frees it. On return it raises
+ * no more interrupts, and its eventfd can be bound again.
  */
 static void irqfd_shutdown(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm *kvm = irqfd->kvm;
 	u64 cnt;
 
-	/* No event after this one. */
+	/* No event comes after this. */
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &cnt);
-	/* No injection after this one. */
+	/* No injection comes after this. */
 	flush_work(&irqfd->inject);
 
 	irqfd_bypass_unregister(irqfd);
@@ -291,8 +292,8 @@ static void irqfd_shutdown(struct kvm_kernel_irqfd *irqfd)
 	eventfd_ctx_put(irqfd->eventfd);
 
 	/*
-	 * Last of all, and with the wake-up inside the lock: whoever waits for
-	 * this in the VM's release takes the lock before he goes on to free it.
+	 * This comes last, with the wake-up under the lock: the release of the
+	 * VM waits for it, then takes the lock, and only then frees the VM.
 	 */
 	spin_lock_irq(&kvm->irqfds.lock);
 	list_del(&irqfd->list);
@@ -321,7 +322,7 @@ static struct kvm_kernel_irqfd *bound_find(struct eventfd_ctx *eventfd)
 	return NULL;
 }
 
-/* Binds an irqfd to its eventfd, if that has none yet in any VM. */
+/* Binds an irqfd to its eventfd, unless that has an irqfd in any VM. */
 static int irqfd_bind(struct kvm_kernel_irqfd *irqfd)
 {
 	int ret = 0;
@@ -376,7 +377,7 @@ static void irqfd_poll_queue(struct file *file, wait_queue_head_t *wqh,
 	add_wait_queue_priority(wqh, &poll->irqfd->wait);
 }
 
-/* Hooks a new irqfd into its eventfd and delivers what is pending there. */
+/* Hooks a new irqfd into its eventfd and injects an event that is pending. */
 static void irqfd_hook(struct kvm_kernel_irqfd *irqfd, struct file *file)
 {
 	struct irqfd_poll poll = { .irqfd = irqfd };
@@ -387,8 +388,8 @@ static void irqfd_hook(struct kvm_kernel_irqfd *irqfd, struct file *file)
 	vfs_poll(file, &poll.table);
 
 	/*
-	 * What was signalled before the hook nobody has consumed. Under the
-	 * lock it is either still there, or irqfd_wakeup() has had it.
+	 * An event from before the hook is still in the counter. The lock
+	 * excludes irqfd_wakeup(), so each event is consumed once.
 	 */
 	spin_lock_irq(&poll.wqh->lock);
 	eventfd_ctx_do_read(irqfd->eventfd, &cnt);
@@ -446,7 +447,7 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 			goto unbind;
 	}
 
-	/* From here on changes of routes reach it; then let events in. */
+	/* Changes of routes must reach it before the first event does. */
 	idx = srcu_read_lock(&kvm->irq_srcu);
 	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd_update(irqfd);
@@ -458,12 +459,12 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 	irqfd_hook(irqfd, fd_file(f));
 	irqfd_bypass_register(irqfd);
 
-	/* Whoever sees it active may end it at once: it must be whole. */
+	/* It must be complete now: another task may end it at once. */
 	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd->state = KVM_IRQFD_ACTIVE;
 	spin_unlock_irq(&kvm->irqfds.lock);
 
-	/* Not before: the last close of the file must find it active. */
+	/* Only now: the last close of the file must find an active irqfd. */
 	fdput(f);
 	return 0;
 
@@ -487,10 +488,10 @@ free:
  * @args: the arguments of KVM_IRQFD, its flags checked by kvm_irqfd()
  *
  * Context: process context, may sleep.
- * Return: 0; -EAGAIN if the interrupt controller is not ready yet; -EINVAL if
- * there is none that takes @args or an fd is no eventfd; -EBADF if an fd is not
- * open; -EBUSY if the eventfd has an irqfd in this or another VM; -ENOMEM.
- * After an error nothing has changed.
+ * Return: 0; -EAGAIN if the interrupt controller is not initialized yet;
+ * -EINVAL if the VM lacks the interrupt controller or an fd is not an eventfd;
+ * -EBADF if an fd is not open; -EBUSY if the eventfd has an irqfd in any VM;
+ * -ENOMEM. After an error, nothing has changed.
  */
 int kvm_irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 {
@@ -500,7 +501,11 @@ int kvm_irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 	return ret;
 }
 
-/* This VM's irqfd of an eventfd and GSI, if it is or can be claimed. */
+/*
+ * Finds the irqfd of an eventfd and GSI in this VM, and claims it. Returns NULL
+ * if there is none, or if it cannot be claimed. @dying tells if another task
+ * has claimed it.
+ */
 static struct kvm_kernel_irqfd *irqfd_get_claim(struct kvm *kvm,
 						struct eventfd_ctx *eventfd,
 						int gsi, bool *dying)
@@ -528,12 +533,11 @@ static struct kvm_kernel_irqfd *irqfd_get_claim(struct kvm *kvm,
  * @kvm: the VM
  * @args: the arguments of KVM_IRQFD
  *
- * When it has returned, no interrupt comes from that irqfd any more, whoever
- * ended it.
+ * On return, the irqfd raises no more interrupts, even if another task ends it.
  *
  * Context: process context, may sleep.
- * Return: 0, also if there is none; -EBADF or -EINVAL if args->fd is not open
- * or no eventfd.
+ * Return: 0, even if there is no such irqfd; -EBADF if args->fd is not open;
+ * -EINVAL if it is not an eventfd.
  */
 int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
 {
@@ -558,9 +562,9 @@ int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
 
 /**
  * kvm_irqfd_release - end all irqfds of a VM
- * @kvm: the VM, its file being released
+ * @kvm: the VM, which is being released
  *
- * On return there is no irqfd of @kvm left, and no work on one.
+ * On return @kvm has no irqfds and no work items of irqfds.
  *
  * Context: process context, may sleep.
  */
@@ -584,16 +588,16 @@ void kvm_irqfd_release(struct kvm *kvm)
 		}
 	} while (claimed);
 
-	/* Those that others have claimed. */
+	/* Wait for those that other tasks have claimed. */
 	wait_event_lock_irq(kvm->irqfds.idle, !kvm->irqfds.nr, kvm->irqfds.lock);
 	spin_unlock_irq(&kvm->irqfds.lock);
 }
 
 /**
- * kvm_irq_routing_update - let irqfds follow a change of routes
+ * kvm_irq_routing_update - update all irqfds after a change of routes
  * @kvm: the VM, with its new routes in place
  *
- * The caller waits for a grace period of kvm->irq_srcu afterwards, and calls
+ * Afterwards the caller waits for a grace period of kvm->irq_srcu and calls
  * kvm_irq_routing_settle().
  *
  * Context: kvm->irq_lock.
@@ -613,7 +617,7 @@ void kvm_irq_routing_update(struct kvm *kvm)
 	spin_unlock_irq(&kvm->irqfds.lock);
 }
 
-/* Is every delivery over that may have a route of before @gen? */
+/* True if no delivery is under way that began before @gen. */
 static bool irqfd_settled(struct kvm *kvm, u64 gen)
 {
 	struct kvm_kernel_irqfd *oldest;
@@ -628,11 +632,12 @@ static bool irqfd_settled(struct kvm *kvm, u64 gen)
 }
 
 /**
- * kvm_irq_routing_settle - wait until nothing is delivered by old routes
+ * kvm_irq_routing_settle - wait for deliveries by old routes
  * @kvm: the VM, after kvm_irq_routing_update()
  *
- * Waits for deliveries that can sleep and began before the last change, and for
- * no later ones. A fatal signal ends the wait: no userspace hears of it then.
+ * Waits for deliveries that can sleep and began before the last change. It does
+ * not wait for later ones. A fatal signal ends the wait; the ioctl then does
+ * not return to userspace.
  *
  * Context: process context, sleeps, without kvm->irq_lock.
  */
@@ -648,13 +653,13 @@ void kvm_irq_routing_settle(struct kvm *kvm)
 }
 
 /**
- * kvm_irqfd_list - look at all irqfds of a VM
+ * kvm_irqfd_list - list all irqfds of a VM
  * @kvm: the VM
  * @info: filled with one entry per irqfd, in order of assignment
- * @max: how many @info takes
+ * @max: the size of @info, in entries
  *
  * Context: any. Takes irqfds.lock.
- * Return: how many irqfds there are, also if more than @max.
+ * Return: the number of irqfds, which can be more than @max.
  */
 unsigned long kvm_irqfd_list(struct kvm *kvm, struct kvm_irqfd_info *info,
 			     unsigned long max)
@@ -682,10 +687,10 @@ unsigned long kvm_irqfd_list(struct kvm *kvm, struct kvm_irqfd_info *info,
 }
 
 /**
- * kvm_irqfd_vm_init - make a new VM ready for irqfds
+ * kvm_irqfd_vm_init - initialize the irqfd state of a new VM
  * @kvm: the VM
  *
- * Context: any; nobody else knows @kvm yet.
+ * Context: any; no other task has access to @kvm yet.
  */
 void kvm_irqfd_vm_init(struct kvm *kvm)
 {
@@ -701,7 +706,7 @@ void kvm_irqfd_vm_init(struct kvm *kvm)
 }
 
 /**
- * kvm_irqfd_init - get ready when the module is loaded
+ * kvm_irqfd_init - initialize irqfds when the module is loaded
  *
  * Context: process context, may sleep.
  * Return: 0 or -ENOMEM.
@@ -715,7 +720,7 @@ int kvm_irqfd_init(void)
 /**
  * kvm_irqfd_exit - clean up when the module is unloaded
  *
- * Context: process context, may sleep; no VM left.
+ * Context: process context, may sleep; there are no more VMs.
  */
 void kvm_irqfd_exit(void)
 {

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Level-triggered irqfds. An event asserts the line, which stays asserted until
- * the guest acknowledges the interrupt; then it is de-asserted once, and every
- * resamplefd of that GSI is signalled, so that whoever still has a reason
- * asserts it again.
+ * Level-triggered irqfds. An event asserts the line. The line stays asserted
+ * until the guest acknowledges the interrupt. Then KVM de-asserts it once and
+ * signals every resamplefd of that GSI. A device that still needs service
+ * asserts the line again.
  *
- * All such irqfds of a GSI share a resampler. Its list of irqfds and the VM's
- * list of resamplers are written under irqfds.resampler_lock and read under
- * kvm->irq_srcu; a grace period of kvm->irq_srcu comes between taking one out
- * and freeing it.
+ * All such irqfds of a GSI share a resampler. A resampler has a list of its
+ * irqfds, and the VM has a list of its resamplers. Both are written under
+ * irqfds.resampler_lock and read under kvm->irq_srcu. A grace period of
+ * kvm->irq_srcu comes between removing an element and freeing it.
  *
- * Nobody sleeps for a grace period with resampler_lock held: grace periods are
- * driven by workers, and workers that end irqfds would queue up behind the lock
- * until none is left to drive. Instead a resampler whose last irqfd has gone is
- * put on irqfds.retiring, and keeps its GSI to itself until its notifier is
- * gone and the line de-asserted for the last time. Who wants a new resampler
- * for that GSI waits for this first: else a late acknowledgment of the old one,
- * or that last de-assertion, would lower the line under the new one, and no
- * resamplefd would tell.
+ * No task waits for a grace period with resampler_lock held. Workers drive
+ * grace periods, and workers end irqfds. They could all wait for the lock, and
+ * none would be left to drive the grace period.
+ *
+ * Instead, a resampler that loses its last irqfd goes to irqfds.retiring. It
+ * leaves that list when its notifier is unregistered and the line is
+ * de-asserted for the last time. Until then, no new resampler of that GSI is
+ * made. Otherwise the old one could lower the line of the new one, by a late
+ * acknowledgment or by its last de-assertion. No resamplefd would be signalled.
  */
 #include <linux/eventfd.h>
 #include <linux/kvm_host.h>
@@ -49,8 +50,8 @@ static void resampler_acked(struct kvm_irq_ack_notifier *kian)
 	int idx;
 
 	/*
-	 * Once, and before anybody is told: a de-assertion behind the first
-	 * signal could undo the assertion that answers it.
+	 * De-assert once, before the first signal: a later de-assertion could
+	 * undo an assertion that answers the signal.
 	 */
 	kvm_set_irq(kvm, KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID, kian->gsi, 0, false);
 
@@ -105,12 +106,12 @@ static struct kvm_kernel_irqfd_resampler *resampler_add(struct kvm *kvm, int gsi
 }
 
 /**
- * kvm_irqfd_resample_attach - make an irqfd a level-triggered one
- * @irqfd: an irqfd with a resamplefd, that raises no interrupt yet
+ * kvm_irqfd_resample_attach - add a level-triggered irqfd to its resampler
+ * @irqfd: an irqfd with a resamplefd, which raises no interrupts yet
  *
- * Context: process context, may sleep, also for another irqfd of this VM and
- * GSI that is on its way out. Takes irqfds.resampler_lock and kvm->irq_lock.
- * Return: 0, or -ENOMEM, and then nothing changed.
+ * Context: process context, may sleep. Waits for a retiring resampler of this
+ * VM and GSI. Takes irqfds.resampler_lock and kvm->irq_lock.
+ * Return: 0; -ENOMEM, and nothing has changed.
  */
 int kvm_irqfd_resample_attach(struct kvm_kernel_irqfd *irqfd)
 {
@@ -120,7 +121,7 @@ int kvm_irqfd_resample_attach(struct kvm_kernel_irqfd *irqfd)
 	for (;;) {
 		wait_event(kvm->irqfds.idle, !gsi_retiring(kvm, irqfd->gsi));
 		mutex_lock(&kvm->irqfds.resampler_lock);
-		/* Nothing starts to retire without the mutex. */
+		/* A resampler starts to retire only under the mutex. */
 		if (!gsi_retiring(kvm, irqfd->gsi))
 			break;
 		mutex_unlock(&kvm->irqfds.resampler_lock);
@@ -142,7 +143,9 @@ static void resampler_retire(struct kvm_kernel_irqfd_resampler *resampler)
 {
 	struct kvm *kvm = resampler->kvm;
 
-	/* Waits for a grace period: the resampler and its last irqfd are free. */
+	/*
+	 * Waits for a grace period, for the resampler and for its last irqfd.
+	 */
 	kvm_unregister_irq_ack_notifier(kvm, &resampler->notifier);
 	kvm_set_irq(kvm, KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID,
 		    resampler->notifier.gsi, 0, false);
@@ -156,13 +159,12 @@ static void resampler_retire(struct kvm_kernel_irqfd_resampler *resampler)
 
 /**
  * kvm_irqfd_resample_detach - undo kvm_irqfd_resample_attach()
- * @irqfd: the irqfd; raises no interrupt any more, and none is under way
+ * @irqfd: the irqfd; it raises no more interrupts, and none is under way
  *
- * On return its resamplefd is not used any more.
+ * On return the resamplefd of @irqfd is not in use.
  *
  * Context: process context, sleeps for a grace period of kvm->irq_srcu. Takes
- * irqfds.resampler_lock and kvm->irq_lock, but does not sleep for the grace
- * period under them.
+ * irqfds.resampler_lock and kvm->irq_lock, but not around the grace period.
  */
 void kvm_irqfd_resample_detach(struct kvm_kernel_irqfd *irqfd)
 {
@@ -193,10 +195,10 @@ void kvm_irqfd_resample_detach(struct kvm_kernel_irqfd *irqfd)
  * @irqchip: the interrupt controller
  * @pin: its input
  *
- * For an architecture that acknowledges and de-asserts on its own.
+ * For an architecture that de-asserts the line itself at an acknowledgment.
  *
  * Context: may be atomic. Takes kvm->irq_srcu for reading.
- * Return: whether the GSI routed to @pin has level-triggered irqfds.
+ * Return: true if the GSI that is routed to @pin has level-triggered irqfds.
  */
 bool kvm_notify_irqfd_resampler(struct kvm *kvm, unsigned int irqchip,
 				unsigned int pin)
