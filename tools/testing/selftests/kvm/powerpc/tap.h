@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * TAP for the tests of TCE tables: a test is a function, a failed CHECK() marks
- * it and goes on. The first few failures of a test say what happened.
+ * TAP for the tests of TCE tables. A test is a function. A failed CHECK() marks
+ * the test as failed, and the test goes on. The first failures are printed.
  */
 
 #ifndef TAP_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCE tables: what the ioctls take, what the file can do, and what each hcall
- * answers to each kind of argument. Run for every kind of VM that the host can
- * have; the hcalls once more with real mode switched off where there is one.
+ * TCE tables: the ioctls, the file, and the result of each hcall for each kind of
+ * argument. The tests run for every kind of VM that the host can have. If there is
+ * a real mode, the hcalls run again without it.
  *
  *   tce_abi_test [word]    only the tests with that word in their name
  */
@@ -92,7 +92,7 @@ static void on_fault(int sig)
 	siglongjmp(fault_jmp, sig);
 }
 
-static int touch(volatile char *p)
+static int touch(const char *p)
 {
 	int sig;
 
@@ -100,7 +100,7 @@ static int touch(volatile char *p)
 	signal(SIGSEGV, on_fault);
 	sig = sigsetjmp(fault_jmp, 1);
 	if (!sig)
-		(void)*p;
+		__atomic_load_n(p, __ATOMIC_RELAXED);
 	signal(SIGBUS, SIG_DFL);
 	signal(SIGSEGV, SIG_DFL);
 	return sig;
@@ -152,7 +152,7 @@ static void create_arguments(void)
 	CHECK(ioctl(vm->fd, KVM_CREATE_SPAPR_TCE_64, NULL) == -1 &&
 	      errno == EFAULT, "no argument: %s", strerror(errno));
 
-	/* What has failed has left nothing: the number is free */
+	/* A failure leaves nothing behind: the number is free */
 	for (i = 12; i <= 34; i++) {
 		fd = tce_create(vm, LIOBN, i, 0, 16);
 		CHECK(fd >= 0, "shift %zu: %d", i, fd);
@@ -171,7 +171,7 @@ static void create_old(void)
 	CHECK_EQ(tce_create_old(vm, LIOBN, 0), -EINVAL);
 	CHECK_EQ(tce_create_old(vm, LIOBN, 4095), -EINVAL);
 
-	/* 4 KiB pages from 0, and a part of one does not count */
+	/* 4 KiB pages from 0; a part of a page does not count */
 	fd = tce_create_old(vm, LIOBN, 3 * 4096 + 4095);
 	CHECK(fd >= 0, "%d", fd);
 	CHECK_EQ(put(0, 0x1003), H_SUCCESS);
@@ -240,7 +240,7 @@ static long locked_kb(void)
 	return kb;
 }
 
-/* A table of n pages of entries is charged for them and for what leads there */
+/* The charge for n pages of entries: these pages, and the list of pages */
 static void memlock_limit_in_child(void)
 {
 	long page = getpagesize();
@@ -260,7 +260,7 @@ static void memlock_limit_in_child(void)
 	CHECK(a >= 0, "as much as the limit: %d", a);
 	CHECK_EQ(locked_kb(), 3 * page / 1024);
 	CHECK_EQ(tce_create(vm, LIOBN + 1, 12, 0, 1), -ENOMEM);
-	/* Accounting comes before the number is looked at */
+	/* The memory is accounted before the number is checked */
 	CHECK_EQ(tce_create(vm, LIOBN, 12, 0, 1), -ENOMEM);
 	close(a);
 	CHECK_EQ(locked_kb(), 0);
@@ -293,7 +293,7 @@ static void memlock_limit(void)
 	CHECK_EQ(status, 0);
 }
 
-/* More than there is memory for a list of pages, with the right to lock all */
+/* No memory for the list of pages, but the right to lock all memory */
 static void too_large(void)
 {
 	uint32_t shift;
@@ -310,7 +310,7 @@ static void too_large(void)
 	CHECK_EQ(locked_kb(), 0);
 }
 
-/* The table outlives the descriptors of its VM */
+/* The table stays when the descriptors of its VM are closed */
 static void pins_vm(void)
 {
 	struct vm *mine = vm_create(vm->kind, 1);
@@ -328,7 +328,7 @@ static void pins_vm(void)
 	CHECK_EQ(t[3], 0x5003);
 	CHECK_EQ(t[10000], 77);
 
-	/* The mapping alone will do as well */
+	/* The mapping alone keeps the table, too */
 	close(fd);
 	CHECK_EQ(t[3], 0x5003);
 	t[19999] = 78;
@@ -352,7 +352,7 @@ static void mmap_both_directions(void)
 		CHECK_EQ(t[i], 0x7003);
 	}
 
-	/* What userspace stores the guest reads: any value, in host order */
+	/* The guest reads what userspace stores: any value, in host order */
 	for (i = 0; i < 3 * ENTRIES_PER_PAGE; i += 511) {
 		t[i] = 0x123456789abcdef0UL + i;
 		CHECK_EQ(get(i << 12, &value), H_SUCCESS);
@@ -363,7 +363,7 @@ static void mmap_both_directions(void)
 	CHECK_EQ(get(0, &value), H_SUCCESS);
 	CHECK_EQ(value, 0);
 
-	/* Two mappings are one memory, another process sees it too */
+	/* Two mappings share memory, also with another process */
 	u = map_table(fd, 3 * ENTRIES_PER_PAGE);
 	u[5] = 99;
 	CHECK_EQ(t[5], 99);
@@ -390,7 +390,7 @@ static void mmap_lengths(void)
 		int fd = table(12, 0, entries[i]);
 		char *p;
 
-		/* As long as the table, which need not be whole pages */
+		/* As long as the table, which may end in the middle of a page */
 		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (!CHECK(p != MAP_FAILED, "%zu entries: %s", entries[i],
 			   strerror(errno)))
@@ -398,7 +398,7 @@ static void mmap_lengths(void)
 		CHECK_EQ(touch(p + bytes - 8), 0);
 		munmap(p, bytes);
 
-		/* Longer is fine until it is used */
+		/* A longer mapping succeeds, and an access beyond the table fails */
 		p = mmap(NULL, (pages + 2) * page, PROT_READ | PROT_WRITE,
 			 MAP_SHARED, fd, 0);
 		CHECK(p != MAP_FAILED, "%s", strerror(errno));
@@ -407,7 +407,7 @@ static void mmap_lengths(void)
 		CHECK_EQ(touch(p + (pages + 2) * page - 1), SIGBUS);
 		munmap(p, (pages + 2) * page);
 
-		/* From the middle, and from beyond */
+		/* From the middle of the table, and from behind its end */
 		p = mmap(NULL, page, PROT_READ, MAP_SHARED, fd,
 			 (pages - 1) * page);
 		CHECK(p != MAP_FAILED, "%s", strerror(errno));
@@ -455,7 +455,7 @@ static void unknown_liobn(void)
 	for (i = 0; i < sizeof(liobn) / sizeof(*liobn); i++) {
 		uint64_t before = cpu->user_exits;
 
-		/* Right and wrong arguments: it is userspace's table */
+		/* Good and bad arguments: userspace handles them all */
 		CHECK_EQ(vcpu_hcall(cpu, NULL, H_PUT_TCE, liobn[i], 0, 3, 0),
 			 H_USER);
 		CHECK_EQ(vcpu_hcall(cpu, NULL, H_PUT_TCE, liobn[i], 1, 3, 0),
@@ -475,7 +475,7 @@ static void unknown_liobn(void)
 	close(fd);
 }
 
-/* ioba misaligned, below the window and behind it, for each hcall */
+/* For each hcall: ioba misaligned, below the window, behind the window */
 static void window_errors(void)
 {
 	static const struct {
@@ -544,13 +544,13 @@ static void put_values(bool by_list, uint32_t shift)
 		{ (GUEST_MEM2_AT - page) | 1, H_USER },
 		{ (GUEST_MEM2_AT + GUEST_MEM2 - page) | 2, H_SUCCESS },
 		{ (GUEST_MEM2_AT + GUEST_MEM2) | 2, H_USER },
-		/* Nowhere */
+		/* In no memslot */
 		{ (1UL << 63) | 3, H_USER }, { (0UL - page) | 3, H_USER },
 		{ (1UL << 60) | 1, H_USER }, { ((1UL << 60) | page) | 1, H_USER },
 		/* Misaligned */
 		{ (page + odd) | 3, H_USER }, { (page + 4) | 1, H_USER },
 		{ odd | 2, H_USER }, { (page + 0x800) | 3, H_USER },
-		/* No permissions: anything goes */
+		/* No permissions: any address is good */
 		{ 0, H_SUCCESS }, { page, H_SUCCESS }, { 4, H_SUCCESS },
 		{ page + odd, H_SUCCESS }, { end, H_SUCCESS },
 		{ U64_MAX & ~3UL, H_SUCCESS }, { 1UL << 63, H_SUCCESS },
@@ -561,7 +561,7 @@ static void put_values(bool by_list, uint32_t shift)
 	int fd, pass;
 
 	for (pass = 0; pass < 3; pass++) {
-		/* With the page of entries not there yet, there, and no zeros */
+		/* The page of entries does not exist, exists, has other values than 0 */
 		fd = table(shift, 16, n);
 		entries = NULL;
 		if (pass > 0) {
@@ -652,7 +652,7 @@ static void indirect_arguments(void)
 	CHECK(all_are(t + 1, 99, 0) && all_are(t + 612, 2048 - 612, 0),
 	      "more than asked for");
 
-	/* The last page of a memslot is a good place, the next one is none */
+	/* The last page of a memslot is good, the page behind it is not */
 	CHECK_EQ(put_list(700 << 12, last, 512), H_SUCCESS);
 	CHECK_EQ(t[700 + 511], 511 << 12 | 2);
 	CHECK_EQ(put_list(0, GUEST_MEM, 1), H_USER);
@@ -662,7 +662,7 @@ static void indirect_arguments(void)
 	CHECK_EQ(put_list(0, GUEST_MEM2_AT + GUEST_MEM2, 1), H_USER);
 	CHECK_EQ(put_list(0, 1UL << 63, 1), H_USER);
 	CHECK_EQ(put_list(0, U64_MAX & ~4095UL, 1), H_USER);
-	/* Our own errors first */
+	/* The arguments are checked before the list is read */
 	CHECK_EQ(put_list(0, GUEST_MEM, 513), H_PARAMETER);
 	CHECK_EQ(put_list(0, GUEST_MEM + 8, 1), H_PARAMETER);
 	CHECK_EQ(put_list(4, GUEST_MEM, 1), H_PARAMETER);
@@ -671,7 +671,7 @@ static void indirect_arguments(void)
 	close(fd);
 }
 
-/* One bad entry, wherever it is: nothing is stored */
+/* One bad entry, at any place: nothing is stored */
 static void indirect_all_or_nothing(void)
 {
 	static const uint64_t bad[] = { 0x1003 | 0x10, GUEST_MEM | 1, 1UL << 63 | 2 };
@@ -686,7 +686,7 @@ static void indirect_all_or_nothing(void)
 			list_at(GUEST_LISTS)[at] = htobe64(bad[k]);
 			CHECK_EQ(put_list(0, GUEST_LISTS, 512), H_USER);
 			CHECK(all_are(t, 1024, 0), "bad entry %zu", at);
-			/* It does not matter when it is not part of the list */
+			/* A bad entry behind the end of the list does not matter */
 			CHECK_EQ(put_list(0, GUEST_LISTS, at), H_SUCCESS);
 			CHECK(all_are(t, at, 0x2003), "list of %zu", at);
 			CHECK(all_are(t + at, 1024 - at, 0), "list of %zu", at);
@@ -697,7 +697,7 @@ static void indirect_all_or_nothing(void)
 	close(fd);
 }
 
-/* The list where the host has no page at the moment, or never will have */
+/* The list is where the host has no page now, or never has one */
 static void indirect_unmapped_list(void)
 {
 	int fd = table(12, 0, 1024);
@@ -706,7 +706,7 @@ static void indirect_unmapped_list(void)
 	char *p = gpa(vm, GUEST_LISTS);
 
 	memset(t, 0x77, 1024 * 8);
-	/* As if it had never been touched */
+	/* Take the page away, as if it had never been used */
 	if (mmap(p, page, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
 		die("cannot replace a page: %s", strerror(errno));
@@ -738,7 +738,7 @@ static void stuff_values(void)
 		CHECK_EQ(stuff(0, U64_MAX << 2 | i, 1), H_PARAMETER);
 	}
 
-	/* Nothing there, nothing to clear; then a value to be kept */
+	/* There is no entry to clear; then a value that stays */
 	CHECK_EQ(stuff(0, 0, n), H_SUCCESS);
 	CHECK_EQ(stuff(5 << 12, 0xabcdef00, 0), H_SUCCESS);
 	CHECK_EQ(stuff(5 << 12, 0xabcdef00, n - 10), H_SUCCESS);
@@ -767,7 +767,7 @@ static void get_values(void)
 	int fd = table(16, 8, 2 * ENTRIES_PER_PAGE);
 	uint64_t value, *t;
 
-	/* Never written, with no page of entries */
+	/* Never written, and there is no page of entries */
 	CHECK_EQ(get(8 << 16, &value), H_SUCCESS);
 	CHECK_EQ(value, 0);
 	CHECK_EQ(put(9 << 16, 0x10003), H_SUCCESS);
@@ -853,8 +853,8 @@ static void page_shifts(void)
 }
 
 /*
- * Counts of pages that reach past the window, as far as sums that wrap. The
- * kernel that believed them wrote past the end of the list of pages.
+ * Counts of pages that reach beyond the window, up to sums that wrap. A kernel that
+ * did not check them wrote behind the end of the list of pages.
  */
 static void npages_overrun(void)
 {
@@ -893,7 +893,7 @@ static void npages_overrun(void)
 				CHECK_EQ(put_list(end, GUEST_LISTS, 1 + over[i]),
 					 H_PARAMETER);
 			}
-			/* Where the sum of page number and count wraps to inside */
+			/* The sum of page number and count wraps to a value in the window */
 			CHECK_EQ(stuff((first + 50) << shift, 0x40,
 				       0 - (first + 50) + first + 10), H_PARAMETER);
 			CHECK_EQ(stuff((first + 50) << shift, 0x40, 0UL - 50),
@@ -937,7 +937,7 @@ static bool fail_allocations(void)
 #undef D
 }
 
-/* Let this thread's n-th allocation from now fail; 0: none */
+/* Let the n-th allocation of this thread from now on fail; 0: none */
 static void fail_nth(int n)
 {
 	char text[16];
@@ -947,7 +947,7 @@ static void fail_nth(int n)
 		die("fail-nth: %s", strerror(errno));
 }
 
-/* Did it fail? Otherwise what we did needs fewer allocations than that. */
+/* True if it failed. If not, there were fewer allocations than that. */
 static bool failed_nth(void)
 {
 	char text[16] = "";
@@ -991,7 +991,7 @@ static void create_without_memory(void)
 	CHECK_EQ(locked_kb(), 0);
 }
 
-/* An hcall that could not store does not say that it did */
+/* An hcall that could not store does not return H_SUCCESS */
 static void hcalls_without_memory(void)
 {
 	int kind, n, failures, fd;
@@ -1018,7 +1018,7 @@ static void hcalls_without_memory(void)
 			memcpy(list_at(GUEST_LISTS),
 			       gpa(saved, GUEST_LISTS), 4096);
 			fd = table(12, 0, ENTRIES_PER_PAGE * 2);
-			/* So that the guest's own pages are there */
+			/* This allocates the guest's own pages */
 			put(0x1000, 0);
 
 			fail_nth(n);
@@ -1057,7 +1057,7 @@ static void hcalls_without_memory(void)
 }
 
 /*
- * Where an hcall is handled. Left out where there is no real mode for them.
+ * How often an hcall leaves the guest. Skipped if there is no real mode.
  */
 static void real_mode_steady_state(void)
 {
@@ -1071,7 +1071,7 @@ static void real_mode_steady_state(void)
 		return;
 	}
 
-	/* First touch: one way through virtual mode for each page of entries */
+	/* First use: virtual mode, once for each page of entries */
 	fd = table(12, 0, n);
 	for (i = 0; i < 2; i++) {
 		before = vcpu_exits(cpu);
@@ -1083,7 +1083,7 @@ static void real_mode_steady_state(void)
 		exits = vcpu_exits(cpu) - before;
 		printf("# %zu entries, round %zu: %lu exits\n", n, i, exits);
 		CHECK_EQ(ctl->failed, 0);
-		/* Ticks of the host and the last hcall are exits as well */
+		/* The host's timer and the last hcall cause exits, too */
 		CHECK(exits < n / 8, "%lu exits", exits);
 	}
 	t = map_table(fd, n);
@@ -1138,7 +1138,7 @@ int main(int argc, char **argv)
 		for (mode = 0; mode < 2; mode++) {
 			bool off = mode == 1;
 
-			/* Once more without, if there is something to switch off */
+			/* Again without real mode, if there is one */
 			if (off && (real != 1 || kinds[i] != VM_HV_HASH))
 				continue;
 			if (off)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest: runs in guest real mode, wherever it is put, with r29 pointing to
- * its struct guest_ctl. Does one job, tells the host so, does the next.
+ * The guest. It runs in guest real mode at any address, with r29 pointing to its
+ * struct guest_ctl. It does one job, tells the host, and does the next job.
  *
- * PR KVM inside a guest cannot have "sc 1", as that goes to the hypervisor
- * outside. The host then patches each of them into an instruction that PR KVM
- * emulates instead.
+ * PR KVM in a guest does not get "sc 1", which goes to the outer hypervisor. The
+ * host then replaces each "sc 1" by an instruction that PR KVM emulates.
  */
 
 #define CTL_JOB		0
@@ -101,7 +100,7 @@ scribble:
 	cmpdi	0, 0
 	beq	5b
 
-	/* An hcall number that no kernel knows: the host is told */
+	/* An hcall number that no kernel knows: it exits to userspace */
 done:
 	li	3, 0
 	ori	3, 3, 0xf008

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCE tables with several hands on them: vCPUs, userspace through its mapping,
- * lists that change while they are read, tables that are closed while they are
- * used, memory that goes away. The freed page that somebody still writes to
- * shows best with page_poison=1 slub_debug=FZP.
+ * Races on TCE tables: vCPUs, userspace with its mapping, lists that change while
+ * they are read, tables that are closed while they are used, memory that goes
+ * away. page_poison=1 slub_debug=FZP on the kernel's command line helps to see a
+ * write to a freed page.
  *
  *   tce_race_test [seconds]      for each test, default 2
  */
@@ -32,7 +32,7 @@ static struct vm *vm;
 static int seconds = 2;
 static bool can_switch;
 
-/* In seconds would be handier, but floating point does not survive KVM_RUN */
+/* In nanoseconds, because KVM_RUN does not keep floating point registers */
 static uint64_t now(void)
 {
 	struct timespec ts;
@@ -89,21 +89,21 @@ static uint64_t stop(int id)
 	return cpu->ctl->done;
 }
 
-/* Somebody's whole value, always */
+/* Each value that is read is one that was stored whole */
 static void whole_values(void)
 {
 	const uint64_t a = 0x1111111111111110UL, b = 0x2222222222222220UL;
 	const uint64_t c = 0x4444444444444444UL, d = 0x88888888888888a8UL;
 	const size_t n = 4;
 	unsigned long looks = 0, seen[4] = { 0 };
-	volatile uint64_t *t;
+	atomic_ulong *t;
 	bool mode = true;
 	uint64_t calls;
 	uint64_t end;
 	int fd, i;
 
 	fd = table(LIOBN, n);
-	t = map_table(fd, n);
+	t = (void *)map_table(fd, n);
 	repeat(0, H_PUT_TCE, LIOBN, 0, a, 0, 0);
 	repeat(1, H_STUFF_TCE, LIOBN, 0, b, n, 0);
 
@@ -112,7 +112,7 @@ static void whole_values(void)
 		if (can_switch && looks % 50 == 0)
 			tce_set_real_mode(mode = !mode);
 		for (i = 0; i < 2000; i++) {
-			/* Mostly the one that all write */
+			/* Mostly the entry that all write */
 			uint64_t v = t[i % 8 ? 0 : i / 8 % n];
 
 			if (v == 0)
@@ -125,7 +125,7 @@ static void whole_values(void)
 				seen[3]++;
 			else
 				CHECK(0, "an entry is %#lx", v);
-			/* Not before it has been looked at for a while */
+			/* Write only once in a while */
 			if (i % 1000 == 999)
 				t[0] = i & 1024 ? c : d;
 		}
@@ -144,9 +144,8 @@ static void whole_values(void)
 }
 
 /*
- * A vCPU's list is rewritten by another vCPU all the time, between entries that
- * are good and entries that are not: what is not good is never stored, and a
- * call that fails stores nothing.
+ * One vCPU changes another vCPU's list all the time, between good entries and bad
+ * ones. A bad entry is never stored, and a call that fails stores nothing.
  */
 static void list_changes(void)
 {
@@ -163,7 +162,7 @@ static void list_changes(void)
 	for (i = 0; i < n; i++)
 		list[i] = htobe64(good);
 
-	/* The last few entries, so that half of the calls find them good */
+	/* Only the last entries, so that about half of the calls succeed */
 	*other->ctl = (struct guest_ctl){
 		.job = JOB_SCRIBBLE, .count = 4, .ptr = GUEST_LISTS + (n - 4) * 8,
 		.arg = { htobe64(good), htobe64(bad) },
@@ -197,21 +196,21 @@ static void list_changes(void)
 }
 
 /*
- * The same, with all calls made inside the guest, at full speed: the table is
- * watched from outside while they run.
+ * The same, but the guest makes the calls at full speed. Userspace checks the table
+ * meanwhile.
  */
 static void list_changes_watched(void)
 {
 	const uint64_t good = 0x5003, bad = 0x00aabb0000001013UL;
 	const size_t n = 512;
 	struct vcpu *other = &vm->vcpu[1];
-	volatile uint64_t *t;
+	atomic_ulong *t;
 	uint64_t calls;
 	uint64_t end;
 	int fd, i;
 
 	fd = table(LIOBN, n);
-	t = map_table(fd, n);
+	t = (void *)map_table(fd, n);
 	for (i = 0; i < (int)n; i++)
 		((uint64_t *)gpa(vm, GUEST_LISTS))[i] = htobe64(good);
 	*other->ctl = (struct guest_ctl){
@@ -241,10 +240,10 @@ static void list_changes_watched(void)
 }
 
 /*
- * Close the table that two vCPUs are filling. When close() has returned, its
- * pages belong to somebody else, for instance to the next table, in which
- * nobody may write a thing. One vCPU fills all of it, which takes virtual mode
- * long enough to be caught at it, the other as much as real mode will.
+ * Close a table while two vCPUs fill it. When close() has returned, its pages may
+ * be those of the next table, and no vCPU writes to that one. One vCPU fills the
+ * whole table, which takes long in virtual mode. The other vCPU fills as much as
+ * real mode does at once.
  */
 static void close_tables(uint64_t end)
 {
@@ -255,9 +254,9 @@ static void close_tables(uint64_t end)
 
 	while (now() < end) {
 		fd = table(LIOBN, n);
-		/* By the time the mapping shows it, they are at it */
+		/* When the mapping shows an entry, the vCPUs are filling the table */
 		t = map_table(fd, n);
-		for (i = 0; i < 100 && !((volatile uint64_t *)t)[m]; i++)
+		for (i = 0; i < 100 && !((atomic_ulong *)t)[m]; i++)
 			pause_us(20);
 		used += !!t[m];
 		munmap(t, n * 8);
@@ -266,7 +265,7 @@ static void close_tables(uint64_t end)
 		fd = table(OTHER, m);
 		t = map_table(fd, m);
 		for (i = 0; i < m; i++) {
-			if (!((volatile uint64_t *)t)[i])
+			if (!((atomic_ulong *)t)[i])
 				continue;
 			dirty++;
 			CHECK(0, "entry %zu of a new table is %#lx", i, t[i]);
@@ -290,9 +289,9 @@ static void close_while_used(void)
 }
 
 /*
- * The same with a vCPU whose descriptor is used as soon as it is there, by a
- * thread that has guessed its number, perhaps before KVM_CREATE_VCPU has
- * returned. Fails for certain only in a kernel that waits in between.
+ * The same with a new vCPU. A thread guesses the number of its descriptor, and
+ * uses it as soon as it exists, perhaps before KVM_CREATE_VCPU has returned. The
+ * window is short: a wrong kernel may pass, unless it is changed to wait there.
  */
 static void *user_of_new_vcpu(void *arg)
 {
@@ -320,13 +319,13 @@ static void close_beside_new_vcpu(void)
 	pthread_t user, creator;
 	int fd;
 
-	/* The number that the vCPU will have */
+	/* The number of the vCPU's descriptor */
 	fd = dup(vm->fd);
 	close(fd);
 	if (pthread_create(&user, NULL, user_of_new_vcpu, &fd) ||
 	    pthread_create(&creator, NULL, creator_of_vcpu, &fd))
 		die("no thread");
-	while (!*(volatile int *)&vm->vcpu[VCPUS].fd)
+	while (!*(atomic_int *)&vm->vcpu[VCPUS].fd)
 		pause_us(20);
 	close_tables(now() + seconds * 1000000000UL);
 	pthread_join(user, NULL);
@@ -336,17 +335,17 @@ static void close_beside_new_vcpu(void)
 }
 
 /*
- * An hcall that takes long, as the table is the largest that there is: neither
- * close() nor a signal that kills has to wait until it is through. What the same
- * takes with no hcall under way is measured too, and does not count.
+ * An hcall takes long, because the table is of the largest size. Neither close() nor
+ * SIGKILL waits until it ends. The time of close() and of SIGKILL without an hcall
+ * is measured too, and subtracted.
  */
-#define GIANT		(1UL << 33)
+#define GIANT		0x200000000UL	/* 2^33 */
 #define GIANT_ROUNDS	8
 #define GIANT_LIMIT	20000000000UL
 
-/* What parent and child tell each other: nanoseconds, 0 until they are known */
+/* Messages of parent and child: nanoseconds, 0 if not known yet */
 struct giant {
-	volatile uint64_t alone, closing, go;
+	atomic_ulong alone, closing, go;
 	bool busy;
 };
 
@@ -392,7 +391,7 @@ static uint64_t giant_round(struct giant *g, int round, bool busy, bool closes)
 		return 0;
 	}
 
-	/* Each time at another moment of the hcall */
+	/* At another time of the hcall in each round */
 	pause_us(10000 + g->alone / 1000 * round / GIANT_ROUNDS);
 	g->go = closes;
 	while (closes && !g->closing)
@@ -433,7 +432,7 @@ static void giant_stuff(void)
 	CHECK(sum[0][1] < sum[0][0] + alone / 4, "SIGKILL waits for the hcall");
 }
 
-/* And with H_PUT_TCE and H_GET_TCE, tables coming and going beside the one */
+/* Create and close other tables during H_PUT_TCE and H_GET_TCE */
 static void close_beside(void)
 {
 	unsigned long rounds = 0, k;
@@ -458,20 +457,20 @@ static void close_beside(void)
 	close(fd);
 }
 
-/* The host takes the page with the list away and gives a new one */
+/* The host replaces the page of the list */
 static void list_page_replaced(void)
 {
 	const uint64_t entry = 0x9003;
 	const size_t n = 512;
 	size_t page = getpagesize(), i;
 	unsigned long rounds = 0;
-	volatile uint64_t *t;
+	atomic_ulong *t;
 	uint64_t *list, calls;
 	uint64_t end;
 	int fd;
 
 	fd = table(LIOBN, n);
-	t = map_table(fd, n);
+	t = (void *)map_table(fd, n);
 	list = gpa(vm, GUEST_MEM2_AT);
 	repeat(0, H_PUT_TCE_INDIRECT, LIOBN, 0, GUEST_MEM2_AT, n, 0);
 
@@ -489,7 +488,7 @@ static void list_page_replaced(void)
 			pause_us(20);
 			mprotect(list, page, PROT_READ | PROT_WRITE);
 		}
-		/* A page of somebody else's takes the old one's place */
+		/* Let another mapping get the old page */
 		p = mmap(NULL, page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		memset(p, 0x5b, page);
@@ -509,7 +508,7 @@ static void list_page_replaced(void)
 	close(fd);
 }
 
-/* The memslot with the list and with the memory that the entries point to */
+/* Delete and add the memslot of the list and of the memory that it maps */
 static void memslot_comes_and_goes(void)
 {
 	struct kvm_userspace_memory_region region = {
@@ -520,14 +519,14 @@ static void memslot_comes_and_goes(void)
 	const uint64_t entry = GUEST_MEM2_AT | 3;
 	const size_t n = 512;
 	unsigned long rounds = 0;
-	volatile uint64_t *t;
+	atomic_ulong *t;
 	uint64_t calls, *list;
 	uint64_t end;
 	size_t i;
 	int fd;
 
 	fd = table(LIOBN, n);
-	t = map_table(fd, n);
+	t = (void *)map_table(fd, n);
 	list = gpa(vm, GUEST_MEM2_AT);
 	for (i = 0; i < n; i++)
 		list[i] = htobe64(entry);
@@ -571,7 +570,7 @@ static const struct {
 	{ "giant_stuff", giant_stuff },
 	{ "list_page_replaced", list_page_replaced },
 	{ "memslot_comes_and_goes", memslot_comes_and_goes },
-	/* Last, as it leaves a vCPU more */
+	/* Last, because the VM has one more vCPU then */
 	{ "close_beside_new_vcpu", close_beside_new_vcpu },
 };
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random programs of TCE hcalls against a model. The model says for each hcall
- * what it returns, whether it comes out to userspace and what the tables hold
- * afterwards; it knows nothing of modes, so real mode, virtual mode and every
- * kind of VM have to agree with it and thereby with each other. Real mode, where
- * there is one, is switched on and off between programs.
+ * Random programs of TCE hcalls, compared with a model. For each hcall, the model
+ * predicts the result, whether it exits to userspace, and the entries afterwards.
+ * The model is the same for real mode, virtual mode and each kind of VM. If there
+ * is a real mode, it is switched on and off between programs.
  *
  *   tce_random_test [hcalls] [seed]     default 100000 for each kind of VM, 1
  */
@@ -79,7 +78,7 @@ static bool entry_good(const struct model_table *t, uint64_t tce)
 	return gpa % (1UL << t->shift) == 0 && is_memory(gpa);
 }
 
-/* In pages, with arithmetic wide enough for all there can be */
+/* In pages, in 128 bits, so that no sum wraps */
 static bool range_good(const struct model_table *t, uint64_t ioba, uint64_t n)
 {
 	__uint128_t first = ioba >> t->shift, end = first + n;
@@ -172,7 +171,7 @@ static uint64_t random_tce(const struct model_table *t)
 	return tce | below(4);
 }
 
-/* Mostly such that the hcall gets somewhere */
+/* Mostly arguments that are good */
 static uint64_t random_ioba(const struct model_table *t)
 {
 	uint64_t page;
@@ -239,7 +238,7 @@ static uint64_t random_count(const struct model_table *t, uint64_t ioba)
 
 static uint64_t list_page(unsigned int i)
 {
-	/* One at the very end of each memslot */
+	/* One list at the end of each memslot */
 	if (i == 0)
 		return GUEST_MEM - 4096;
 	if (i == 1)
@@ -277,7 +276,7 @@ static void random_call(uint64_t *arg)
 	}
 }
 
-/* Most lists are good for the table they were made for, some have a bad entry */
+/* Most lists are good for one of the tables, some have a bad entry */
 static void random_lists(void)
 {
 	unsigned int i, k;
@@ -357,10 +356,10 @@ static void new_table(struct model_table *t, unsigned int i)
 	t->want = calloc(t->size, 8);
 	t->exists = true;
 
-	/* Half of the tables as QEMU has them, half to be touched by the guest */
+	/* Clear half of the tables, as QEMU does; the guest uses the others first */
 	if (one_in(2))
 		memset(t->have, 0, t->size * 8);
-	/* A mapping is as good as the descriptor */
+	/* A mapping keeps the table like a descriptor */
 	if (one_in(4)) {
 		close(t->fd);
 		t->fd = -1;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCE tables that hardware mirrors: a PCI device is given to vfio-pci and its
- * IOMMU group to the VM. Needs bare metal with a PCI device that nobody uses;
- * the first one with an IOMMU group is taken.
+ * TCE tables that hardware mirrors. A PCI device is bound to vfio-pci, and the VM
+ * gets its IOMMU group. This needs bare metal and a PCI device that is not in use.
+ * The test takes the first one that has an IOMMU group.
  *
- * If it is QEMU's "edu" device, DMA shows what hardware has: the device reads
- * through the entry, and writes what it got to a page that VFIO has mapped.
- * Whether each mapping was counted, and counted down, shows when the memory is
- * unregistered: locked memory is back to what it was only if all counts are.
+ * If it is QEMU's "edu" device, DMA shows what hardware has. The device reads
+ * through the entry, and writes the value to a page that VFIO has mapped. When the
+ * memory is unregistered, the amount of locked memory shows whether each mapping
+ * was counted and uncounted.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/vfio.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +30,15 @@
 
 #define LIOBN		0x80006000UL
 #define HW_ENTRIES	8192UL		/* of 4 KiB, from 0 */
-#define SCRATCH		((HW_ENTRIES - 1) << 12)	/* ours, through VFIO */
+#define SCRATCH		((HW_ENTRIES - 1) << 12)	/* mapped by VFIO */
 #define NOTHING		0x6e6f7468696e67UL
 
 static struct vm *vm;
 static struct vcpu *cpu;
 static int container, group, device;
 static char address[64];
-static volatile uint64_t *edu;		/* its registers, or NULL */
-static volatile uint64_t *scratch;	/* a page */
+static atomic_ulong *edu;		/* its registers, or NULL */
+static atomic_ulong *scratch;	/* a page */
 static bool attached;
 
 static void write_sys(const char *path, const char *text)
@@ -151,7 +152,7 @@ static int group_ioctl(int what)
 	return ioctl(device, KVM_SET_DEVICE_ATTR, &attr) ? -errno : 0;
 }
 
-/* Take the group from the VM, which forgets its tables, and give it again */
+/* Remove the group from the VM, which detaches its tables, and add it again */
 static void detach(void)
 {
 	if (!attached)
@@ -210,7 +211,7 @@ static long locked_kb(void)
 	return kb;
 }
 
-/* VFIO says yes either way, but keeps memory that is still mapped */
+/* VFIO returns success in both cases, but keeps memory that is still mapped */
 static bool unregister_piece(void *at, uint64_t size)
 {
 	long before = locked_kb();
@@ -237,7 +238,7 @@ static void unregister_memory(void)
 
 static void dma(uint64_t from, uint64_t to, bool to_ram)
 {
-	/* The device takes the processor for a big-endian one */
+	/* The device has big-endian registers here */
 	edu[EDU_DMA_SRC] = htobe64(from);
 	edu[EDU_DMA_DST] = htobe64(to);
 	edu[EDU_DMA_COUNT] = htobe64(8);
@@ -246,7 +247,7 @@ static void dma(uint64_t from, uint64_t to, bool to_ram)
 		usleep(5000);
 }
 
-/* What the device reads at @ioba */
+/* The value that the device reads at @ioba */
 static uint64_t hw_read(uint64_t ioba)
 {
 	scratch[0] = NOTHING;
@@ -323,7 +324,7 @@ static void set_up_edu(void)
 		   bar.offset);
 	if (edu == MAP_FAILED)
 		die("mmap of the device: %s", strerror(errno));
-	id = be32toh(*(volatile uint32_t *)edu);
+	id = be32toh(*(atomic_uint *)edu);
 	if ((id & 0xff) != 0xed)
 		die("the device says %#x", id);
 
@@ -392,7 +393,7 @@ static void attach_errors(void)
 	close(fd);
 	vm_destroy(other);
 
-	/* Windows that hardware's does not cover */
+	/* Windows, some of which hardware's window does not cover */
 	static const struct {
 		uint32_t shift;
 		uint64_t offset, size;
@@ -412,7 +413,7 @@ static void attach_errors(void)
 	}
 }
 
-/* Memory that userspace has not registered is for it to deal with */
+/* Memory that is not registered: userspace handles the hcall */
 static void not_registered(void)
 {
 	int fd = table(12, 0, 64);
@@ -424,10 +425,10 @@ static void not_registered(void)
 	CHECK_EQ(put_list(0, 1), H_USER);
 	CHECK_EQ(get(0), 0);
 
-	/* Nothing to unmap, so nothing in the way */
+	/* There is nothing to unmap, so an unmap succeeds */
 	CHECK_EQ(put(0, 0), H_SUCCESS);
 	CHECK_EQ(stuff(0, 0, 64), H_SUCCESS);
-	/* An error is an error */
+	/* Errors are the same as without hardware */
 	CHECK_EQ(put(64 << 12, 0x10003), H_PARAMETER);
 	CHECK_EQ(put(1, 0x10003), H_PARAMETER);
 	CHECK_EQ(stuff(0, 3, 1), H_PARAMETER);
@@ -453,12 +454,12 @@ static void mirrored(uint32_t shift)
 	CHECK_EQ(put(0, a | 3), H_SUCCESS);
 	CHECK_EQ(get(0), a | 3);
 	HW_HAS(0, a);
-	/* An entry of the guest may be several of the hardware's */
+	/* An entry of the guest may be several hardware entries */
 	if (shift > 12)
 		HW_HAS(page - 4096, a + page - 4096);
 	HW_HAS_NOT(page);
 
-	/* Over itself, over another, as each kind of permission */
+	/* Replace by the same entry, by another one, with each permission */
 	CHECK_EQ(put(0, a | 3), H_SUCCESS);
 	CHECK_EQ(put(0, b | 1), H_SUCCESS);
 	HW_HAS(0, b);
@@ -476,7 +477,7 @@ static void mirrored(uint32_t shift)
 	CHECK_EQ(get((n - 1) << shift), 0xabc0);
 	HW_HAS_NOT((n - 1) << shift);
 
-	/* What fails changes nothing */
+	/* A failed hcall changes nothing */
 	CHECK_EQ(put(0, a | 3), H_SUCCESS);
 	CHECK_EQ(put(0, GUEST_MEM2_AT | 3), H_USER);
 	CHECK_EQ(put(0, (1UL << 60) | 3), H_USER);
@@ -497,7 +498,7 @@ static void mirrored(uint32_t shift)
 	HW_HAS(4 * page, base + 4 * page);
 	HW_HAS_NOT(3 * page);
 
-	/* A bad entry, or one that is not registered: nothing of the list */
+	/* A bad entry, or one that is not registered: no entry is stored */
 	list[0] = htobe64(a | 3);
 	list[per_list - 1] = htobe64(GUEST_MEM2_AT | 3);
 	CHECK_EQ(put_list(0, per_list), H_USER);
@@ -508,7 +509,7 @@ static void mirrored(uint32_t shift)
 	CHECK_EQ(stuff(0, 0x40, n), H_SUCCESS);
 	CHECK_EQ(get(0), 0x40);
 
-	/* The table goes, what it has mapped stays until VFIO clears it */
+	/* close() leaves hardware's entries as they are */
 	CHECK_EQ(put(page, a | 3), H_SUCCESS);
 	close(fd);
 	HW_HAS(page, a);
@@ -539,8 +540,8 @@ static void mirrored_1m(void)
 }
 
 /*
- * An entry of the guest that is 2048 of the hardware's, more than are changed at
- * once. If it fails in the middle, nothing of it stays, and no count.
+ * An entry of the guest that is 2048 hardware entries, more than one step changes.
+ * If it fails in the middle, no part of it stays mapped or counted.
  */
 static void entry_in_parts(void)
 {
@@ -603,7 +604,7 @@ static void attach_and_detach(void)
 		detach();
 		CHECK_EQ(attach(fd), 0);
 	}
-	/* Attached twice, it is detached when the group has gone twice */
+	/* A table that is attached twice must be detached twice */
 	detach();
 	CHECK_EQ(attach(fd), 0);
 	detach();
@@ -618,8 +619,8 @@ static void attach_and_detach(void)
 	unregister_memory();
 }
 
-static volatile bool finish;
-static volatile int shared_fd = -1;
+static atomic_bool finish;
+static atomic_int shared_fd = -1;
 
 static void *closer(void *unused)
 {
@@ -638,7 +639,7 @@ static void *closer(void *unused)
 	return NULL;
 }
 
-/* Others who create and close tables: whoever attaches one has to queue */
+/* Create and close other tables, so that attach waits for the lock */
 static void *churner(void *arg)
 {
 	uint64_t liobn = LIOBN + 1 + (uintptr_t)arg;
@@ -730,10 +731,10 @@ static void attach_while_used(void)
 }
 
 /*
- * Two vCPUs change the same entries over and over. The memory that they map is
- * registered in pieces, and each piece counts its mappings. When all is unmapped
- * each piece can be unregistered, if its count is back where it began. A count
- * that went down in the wrong piece is missing in that one and left in another.
+ * Two vCPUs change the same entries again and again. The memory that they map is
+ * registered in pieces, and each piece counts its mappings. When all is unmapped,
+ * each piece can be unregistered, unless its count is wrong. If the count of the
+ * wrong piece went down, the count of another piece is too high.
  */
 #define PIECES		4
 #define PIECE		(GUEST_MEM / 2 / PIECES)
@@ -806,8 +807,8 @@ static void same_entries_raced(void)
 }
 
 /*
- * Guest memory is not at the start of a huge page, so a hardware page that is as
- * large would begin in the middle of one.
+ * Guest memory does not begin at the start of a huge page. A hardware page of the
+ * same size would begin in the middle of a huge page.
  */
 static size_t huge_page_size(void)
 {
@@ -841,7 +842,7 @@ static void unaligned_huge_pages(void)
 	char *mem;
 	int fd;
 
-	/* 16 MiB on a POWER9 with hash tables, but its IOMMU has no such pages */
+	/* A POWER9 with hash tables has 16 MiB, but its IOMMU has not */
 	if (ioctl(container, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info))
 		die("VFIO_IOMMU_SPAPR_TCE_GET_INFO: %s", strerror(errno));
 	if (!(info.ddw.pgsizes & huge))
@@ -934,7 +935,7 @@ int main(int argc, char **argv)
 		tests[k].run();
 		tap_end(tests[k].name, vm_kind_name(kinds[0]));
 	}
-	/* The base warns of a group that goes and was never asked for a table */
+	/* Linux 6.12 warns when a group is removed that was never attached */
 	attach(-1);
 	return tap_done();
 }

@@ -139,7 +139,7 @@ void vcpu_set_up(struct vm *vm, int id, int fd)
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		die("KVM_GET_SREGS: %s", strerror(errno));
 	if (vm->kind == VM_PR) {
-		/* As the processor that we are on */
+		/* The same as the host's processor */
 		sregs.pvr = processor();
 		if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 			die("KVM_SET_SREGS: %s", strerror(errno));
@@ -203,7 +203,7 @@ struct vm *vm_create(enum vm_kind kind, int nr_vcpus)
 
 	vm->nr_vcpus = nr_vcpus;
 	for (i = 0; i < nr_vcpus; i++) {
-		/* On POWER7 and 8 the number says which thread of a core it gets */
+		/* On POWER7 and 8 the number selects the thread of a core */
 		fd = ioctl(vm->fd, KVM_CREATE_VCPU,
 			   i + (first ? atoi(first) : 0));
 		if (fd < 0)
@@ -364,7 +364,7 @@ int tce_real_mode(void)
 	if (read(fd, &c, 1) != 1)
 		c = 0;
 	close(fd);
-	/* POWER7, POWER7+, three of POWER8; later ones do without */
+	/* POWER7, POWER7+, and three kinds of POWER8 have a real mode */
 	if (version != 0x3f && version != 0x4a &&
 	    (version < 0x4b || version > 0x4d))
 		return -1;

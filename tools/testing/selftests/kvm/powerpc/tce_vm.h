@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A VM with a tiny guest that makes hcalls, for the tests of TCE tables and for
- * the benchmark. Depends on nothing but libc and the kernel's headers.
+ * A VM with a small guest that makes hcalls, for the tests and the benchmark of TCE
+ * tables. It needs only libc and the kernel's headers.
  */
 
 #ifndef TCE_VM_H
@@ -22,9 +22,9 @@
 #define H_STUFF_TCE		0x138
 #define H_PUT_TCE_INDIRECT	0x13c
 #define H_PROD			0xe4
-#define H_DONE			0xf008		/* our guest's own */
+#define H_DONE			0xf008		/* used by this guest only */
 
-/* What the host answers to an hcall that comes out to userspace */
+/* The host's result for an hcall that exits to userspace */
 #define H_USER			0x7e57L
 
 #define TCE_READ		1UL
@@ -90,11 +90,11 @@ struct vm {
 	int nr_vcpus;
 };
 
-/* Which VMs this host can have; the first is the natural one */
+/* The kinds of VMs that this host can have; the default one first */
 int vm_kinds(enum vm_kind *kinds);
 const char *vm_kind_name(enum vm_kind kind);
 
-/* These end the program with a message if the host does not play along */
+/* On failure, these end the program with a message */
 struct vm *vm_create(enum vm_kind kind, int nr_vcpus);
 void vcpu_set_up(struct vm *vm, int id, int fd);	/* one more vCPU */
 void vm_close_fds(struct vm *vm);	/* but not the guest's memory */
@@ -102,7 +102,7 @@ void vm_destroy(struct vm *vm);
 void vcpu_run(struct vcpu *vcpu);	/* one job */
 void vcpu_start(struct vcpu *vcpu);	/* one job, in a thread of its own */
 void vcpu_join(struct vcpu *vcpu);
-uint64_t vcpu_exits(struct vcpu *vcpu);	/* times the guest has been left */
+uint64_t vcpu_exits(struct vcpu *vcpu);	/* exits of the guest so far */
 
 /* One hcall; the value of r4 afterwards in @r4 if not NULL */
 long vcpu_hcall(struct vcpu *vcpu, uint64_t *r4, uint64_t nr, uint64_t a0,
@@ -116,7 +116,7 @@ int tce_create_old(struct vm *vm, uint64_t liobn, uint32_t window_size);
 /* Host's address of guest memory */
 void *gpa(struct vm *vm, uint64_t addr);
 
-/* May real mode handle TCE hcalls? -1 if there is no such choice */
+/* 1 if real mode may handle TCE hcalls, else 0; -1 if there is no real mode */
 int tce_real_mode(void);
 void tce_set_real_mode(bool on);
 
