@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * TCE tables: what virtual mode and real mode share.
+ * TCE tables of PAPR guests: what virtual mode and real mode share.
  *
- * THE RULE. Everything in this file up to "virtual mode only" is called with
- * the MMU on and with the MMU off, from kvm.ko and from vmlinux. Therefore it
+ * kvm.ko and vmlinux call everything in this file up to "virtual mode only", with
+ * the MMU on and with the MMU off. Therefore this code obeys four rules:
  *
- *  - follows only pointers into the linear map: struct kvm, struct kvm_vcpu,
- *    the memslots, struct kvm_tce_table and the entry pages. Never vmalloc
- *    space, module data, the contents of a struct page, per-CPU allocations
- *    or user addresses;
- *  - does not sleep, allocate, print, warn, trace or take any lock;
- *  - calls nothing that is not inlined;
- *  - decides. An answer of an hcall is worked out here or nowhere: if each
- *    mode had a check of its own, the two would drift apart, and a guest
- *    would see one answer from a POWER8 and another from a POWER9.
+ *  - It follows only pointers into the linear map: struct kvm, struct kvm_vcpu,
+ *    the memslots, struct kvm_tce_table and the pages of entries. It does not use
+ *    vmalloc space, module data, the contents of struct page, per-CPU allocations
+ *    or user addresses.
+ *  - It does not sleep, allocate, print, warn or trace, and takes no lock.
+ *  - It calls only functions that are inlined.
+ *  - It alone decides the result of an hcall. If each mode had checks of its own,
+ *    the two could differ, and a guest would get one result on a POWER8 and
+ *    another one on a POWER9.
  *
- * What cannot be done under this rule is reported as H_TOO_HARD by real mode
- * and is finished by virtual mode, which calls the same functions first.
+ * If a rule forbids an operation, real mode returns H_TOO_HARD. Virtual mode then
+ * starts the hcall again, with the same checks, and completes it.
  *
- * What keeps the table alive is explained at the top of book3s_64_vio.c;
- * kvm_tce_enter() and kvm_tce_leave() are the readers' side of it.
+ * "Lifetime" in book3s_64_vio_table.c says how a table is kept while a vCPU uses it.
+ * kvm_tce_enter() and kvm_tce_leave() are the vCPU's part of that.
  */
 
 #ifndef __KVM_BOOK3S_64_VIO_H
@@ -31,6 +31,8 @@
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 
+#include <linux/dma-direction.h>
+#include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/rculist.h>
 #include <linux/sizes.h>
@@ -41,15 +43,23 @@
 
 #define KVM_TCE_PERM		((u64)(TCE_PCI_READ | TCE_PCI_WRITE))
 
-/* The list of an H_PUT_TCE_INDIRECT is one 4 KiB page of guest memory */
+/* The list of an H_PUT_TCE_INDIRECT is at most 4 KiB of guest memory */
 #define KVM_TCE_LIST_MAX	(SZ_4K / sizeof(u64))
 
 /*
- * H_STUFF_TCE has no limit of its own. What is done at once, in real mode with
- * interrupts off, is at most this: 128 KiB of stores. 16384 entries are 64 MiB
- * of 4 KiB pages.
+ * An H_STUFF_TCE may be of any length. This is the most that is done at once, in
+ * real mode with interrupts off: 128 KiB of stores. 16384 entries map 64 MiB in
+ * 4 KiB pages.
  */
 #define KVM_TCE_STEP		16384ULL
+
+/* A hardware table that mirrors a guest's table */
+struct kvm_tce_iommu {
+	struct list_head next;		/* in kvm_tce_table.iommu_tables */
+	struct iommu_table *hw;
+	unsigned int users;		/* groups attached, under kvm_tce_lock */
+	struct kvm_tce_iommu *next_dead; /* once off the list */
+};
 
 struct kvm_tce_table {
 	struct list_head list;		/* in kvm->arch.spapr_tce_tables */
@@ -60,27 +70,27 @@ struct kvm_tce_table {
 	u32 page_shift;			/* of an IOMMU page */
 	struct list_head iommu_tables;	/* struct kvm_tce_iommu */
 	/*
-	 * Linear map addresses of the pages that hold the entries; NULL until
-	 * the page is needed. Set once, freed with the table.
+	 * Linear map addresses of the pages that hold the entries. A slot is NULL
+	 * until its page is needed. Then it stays until the table is freed.
 	 */
 	u64 *pages[];
 };
 
 /*
- * Between these two the tables of the VM that this vCPU can find stay. The
- * count is odd inside. Only the vCPU itself writes it, so a plain increment
- * will do.
+ * From kvm_tce_enter() to kvm_tce_leave() the tables that this vCPU finds stay. The
+ * count is odd in between. Only the vCPU itself writes it, so a plain increment is
+ * enough.
  */
 static __always_inline void kvm_tce_enter(struct kvm_vcpu *vcpu)
 {
 	WRITE_ONCE(vcpu->arch.tce_seq, vcpu->arch.tce_seq + 1);
-	/* The count is out before the list is read: tce_wait_for_vcpus() */
+	/* The count first, then the list: kvm_tce_wait_for_vcpus() */
 	smp_mb();
 }
 
 static __always_inline void kvm_tce_leave(struct kvm_vcpu *vcpu)
 {
-	/* All use is over when the count is even: tce_wait_for_vcpus() */
+	/* All accesses first, then the count: kvm_tce_wait_for_vcpus() */
 	smp_store_release(&vcpu->arch.tce_seq, vcpu->arch.tce_seq + 1);
 }
 
@@ -96,17 +106,16 @@ kvm_tce_find(struct kvm *kvm, u64 liobn)
 	return NULL;
 }
 
-/* Does hardware hold a copy of this table that has to follow each change? */
+/* True if hardware tables mirror this table: each change must reach them, too */
 static __always_inline bool kvm_tce_has_hardware(struct kvm_tce_table *tbl)
 {
 	return !list_empty(&tbl->iommu_tables);
 }
 
 /*
- * Are these @npages IOMMU pages from @ioba inside the window? Nothing here can
- * wrap: each subtraction is of something known to be no larger. No pages at
- * all are inside wherever the window has a beginning for them, its end
- * included.
+ * True if the @npages IOMMU pages from @ioba are in the window. No subtraction
+ * wraps, because each one comes after a comparison. An empty range is in the window
+ * if it begins there or at its end.
  */
 static __always_inline bool
 kvm_tce_in_window(struct kvm_tce_table *tbl, u64 ioba, u64 npages)
@@ -122,16 +131,16 @@ kvm_tce_in_window(struct kvm_tce_table *tbl, u64 ioba, u64 npages)
 	return first <= tbl->size && npages <= tbl->size - first;
 }
 
-/* The number of the entry for @ioba, which kvm_tce_in_window() has accepted */
+/* The index of the entry for @ioba, which kvm_tce_in_window() has accepted */
 static __always_inline u64 kvm_tce_index(struct kvm_tce_table *tbl, u64 ioba)
 {
 	return (ioba >> tbl->page_shift) - tbl->offset;
 }
 
 /*
- * May the guest put this value? Without permission bits it is an unmap, and
- * the other bits are stored as they are. What is not plain guest memory is for
- * userspace to judge.
+ * Check a value that the guest puts. A value without permission bits is an unmap,
+ * and its other bits are stored as they are. Userspace handles an address that is
+ * not in a memslot.
  */
 static __always_inline long
 kvm_tce_check(struct kvm_tce_table *tbl, struct kvm_memslots *slots, u64 tce)
@@ -162,7 +171,7 @@ kvm_tce_page(struct kvm_tce_table *tbl, u64 index)
 	return READ_ONCE(*kvm_tce_page_slot(tbl, index));
 }
 
-/* Are all pages there that entries @index and the @n - 1 after it live in? */
+/* True if the pages of the @n entries from @index exist */
 static __always_inline bool
 kvm_tce_present(struct kvm_tce_table *tbl, u64 index, u64 n)
 {
@@ -180,8 +189,8 @@ kvm_tce_present(struct kvm_tce_table *tbl, u64 index, u64 n)
 }
 
 /*
- * The answers. Each of these says what the hcall returns as far as its
- * arguments and guest memory decide it; on H_SUCCESS the caller stores.
+ * The checks of each hcall. They return its result as far as arguments and guest
+ * memory decide it. On H_SUCCESS the caller stores.
  */
 
 static __always_inline long
@@ -207,10 +216,9 @@ kvm_tce_check_indirect(struct kvm_tce_table *tbl, u64 ioba, u64 list,
 }
 
 /*
- * The list has been copied, and has been turned to host order, before this
- * looks at it. What is checked here is what is stored: the guest's page is not
- * read again, so another vCPU may scribble on it as it likes. All entries are
- * good or none is stored.
+ * @list is a copy of the guest's list, in host order. The caller stores from the
+ * same copy, so another vCPU may write to the guest's page meanwhile. Unless all
+ * entries are good, none is stored.
  */
 static __always_inline long
 kvm_tce_check_list(struct kvm_tce_table *tbl, struct kvm_memslots *slots,
@@ -246,9 +254,9 @@ kvm_tce_check_get(struct kvm_tce_table *tbl, u64 ioba)
 }
 
 /*
- * The stores. An entry is one aligned 64-bit store, as userspace and other
- * vCPUs may be reading and writing the same page. The pages are there, or the
- * value is 0, which is what a page that is not there reads as.
+ * The stores. An entry is one aligned 64-bit store, because userspace and other
+ * vCPUs may read and write the same page. The page exists, unless the value is 0:
+ * entries of a page that does not exist are 0.
  */
 
 static __always_inline void
@@ -302,28 +310,62 @@ static __always_inline u64 kvm_tce_load(struct kvm_tce_table *tbl, u64 index)
 
 /* Virtual mode only, from here to the end */
 
-void kvmppc_tce_vcpu_free(struct kvm_vcpu *vcpu);
-
-static inline int kvmppc_h_pr_get_tce(struct kvm_vcpu *vcpu)
+/* The userspace address of the guest memory that an entry points to */
+static inline bool
+kvm_tce_to_ua(struct kvm_memslots *slots, u64 tce, unsigned long *ua)
 {
-	long ret = kvmppc_h_get_tce(vcpu, kvmppc_get_gpr(vcpu, 4),
-				    kvmppc_get_gpr(vcpu, 5));
+	u64 gpa = tce & ~KVM_TCE_PERM;
+	struct kvm_memory_slot *slot;
 
-	if (ret == H_TOO_HARD)
-		return EMULATE_FAIL;
-	kvmppc_set_gpr(vcpu, 3, ret);
-	return EMULATE_DONE;
+	slot = __gfn_to_memslot(slots, gpa >> PAGE_SHIFT);
+	if (!slot)
+		return false;
+
+	*ua = __gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT) | (gpa & ~PAGE_MASK);
+	return true;
 }
+
+/* book3s_64_vio_table.c */
+extern struct mutex kvm_tce_lock;
+
+void kvm_tce_wait_for_vcpus(struct kvm *kvm);
+struct kvm_tce_table *kvm_tce_table_of_file(struct file *file);
+
+/* book3s_64_vio_hw.c */
+void kvm_tce_free_hardware(struct kvm_tce_table *tbl);
+long kvm_tce_hw_range(struct kvm_tce_table *tbl, u64 bus, u64 bytes,
+		      unsigned long ua, enum dma_data_direction dir);
+long kvm_tce_hw_check_list(struct kvm_tce_table *tbl, struct kvm_memslots *slots,
+			   const u64 *list, u64 npages);
+
+/* book3s_64_vio_steps.c */
+
+/* The result of a step that is not the last one */
+#define KVM_TCE_MORE	LONG_MAX
+
+/* What is left of an hcall that is done in steps */
+struct kvm_tce_run {
+	u64 liobn;
+	u64 ioba;		/* of the first entry that is left */
+	u64 npages;
+	const u64 *list;	/* the values, or NULL if all are tce */
+	u64 tce;
+	u64 paged;		/* entries from ioba on whose page exists */
+	u64 part;		/* bytes of the first entry that hardware has */
+	bool checked;		/* hardware can take the list */
+	bool undo;		/* unmap the first entry in hardware, then fail */
+	u64 *spare;		/* a page of entries, not used yet */
+};
+
+long kvm_tce_run(struct kvm_vcpu *vcpu, struct kvm_tce_run *run);
+
+/* book3s_64_vio_list.c */
+void kvmppc_tce_vcpu_free(struct kvm_vcpu *vcpu);
 
 #else /* !CONFIG_SPAPR_TCE_IOMMU */
 
 static inline void kvmppc_tce_vcpu_free(struct kvm_vcpu *vcpu)
 {
-}
-
-static inline int kvmppc_h_pr_get_tce(struct kvm_vcpu *vcpu)
-{
-	return EMULATE_FAIL;
 }
 
 #endif /* CONFIG_SPAPR_TCE_IOMMU */

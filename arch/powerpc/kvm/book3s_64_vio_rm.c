@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCE hcalls in real mode: hash guests of HV KVM on POWER7 and POWER8 come
- * here straight from the guest, with the MMU off, interrupts hard-disabled and
- * all other guest state still in the registers. Linked into vmlinux, as module
- * text lies in vmalloc space.
+ * TCE tables of PAPR guests: the hcalls in real mode.
  *
- * On top of the rule in book3s_64_vio.h, this file takes one lock, kvm->mmu_lock
- * in its raw form, as the other handlers of hcall_real_table do: while it is
- * held and no invalidation is under way, a page of the VM's memory that the
- * host's page table shows stays where it is.
+ * Hash guests of HV KVM on POWER7 and POWER8 come here straight from the guest,
+ * with the MMU off, interrupts hard-disabled, and the rest of the guest's state in
+ * the registers. This file is linked into vmlinux, because module text is in
+ * vmalloc space.
  *
- * A handler may give up with H_TOO_HARD at any point before its first store,
- * and at no point after it: virtual mode starts the hcall from the beginning.
+ * The rules of book3s_64_vio.h hold here, with one exception: this file takes
+ * kvm->mmu_lock in its raw form, as other handlers of hcall_real_table do. While
+ * it is held, and no invalidation is in progress, a page that the host's page
+ * table maps in the VM's memory stays where it is.
+ *
+ * A handler may return H_TOO_HARD at any point before its first store, and at no
+ * point after it: virtual mode starts the hcall from the beginning.
  */
 
 #include <linux/kvm_host.h>
@@ -27,28 +29,28 @@
 
 #include "book3s_64_vio.h"
 
-/* book3s_64_vio_rm.enabled=0: leave all of it to virtual mode */
-static bool enabled __read_mostly = true;
+/* book3s_64_vio_rm.enabled=0: virtual mode handles all hcalls */
+static bool __read_mostly enabled = true;
 module_param(enabled, bool, 0644);
 MODULE_PARM_DESC(enabled, "Handle TCE hcalls of hash guests in real mode");
 
 /*
- * The memslots live as long as kvm->srcu is held for reading. The thread that
- * runs the core holds it around the guest entry, for its own vcore's VM, and
- * lets go when the threads of that vcore have left the guest.
+ * Memslots stay while kvm->srcu is held for reading. The thread that runs the core
+ * holds it around the guest entry, for the VM of its own vcore. It releases it when
+ * the threads of that vcore have left the guest.
  *
- * On a core that is split, the vcores of the other subcores may be of other VMs,
- * whose memslots nothing holds. They may also be of the same VM, but the thread
- * lets go of kvm->srcu before it waits for them. A vCPU cannot tell from here
- * which of the vcores is the one that is waited for, so none is trusted: their
- * hcalls that look at memslots go to virtual mode, which holds kvm->srcu itself.
+ * On a split core, the vcores of the other subcores may be of other VMs, for which
+ * no thread holds kvm->srcu. If they are of the same VM, the thread does not wait
+ * for them before it releases kvm->srcu. A vCPU cannot tell here which vcore is the
+ * thread's own. So on a split core, hcalls that read memslots go to virtual mode,
+ * which holds kvm->srcu itself.
  */
 static bool tce_rm_memslots_held(void)
 {
 	return !local_paca->kvm_hstate.kvm_split_mode;
 }
 
-/* A table that real mode can change */
+/* The table, if real mode can change it */
 static struct kvm_tce_table *tce_rm_table(struct kvm *kvm, u64 liobn)
 {
 	struct kvm_tce_table *tbl;
@@ -58,7 +60,7 @@ static struct kvm_tce_table *tce_rm_table(struct kvm *kvm, u64 liobn)
 
 	tbl = kvm_tce_find(kvm, liobn);
 
-	/* Hardware tables are kept up to date by code that lives elsewhere */
+	/* Only virtual mode can change hardware tables */
 	if (!tbl || kvm_tce_has_hardware(tbl))
 		return NULL;
 
@@ -66,8 +68,8 @@ static struct kvm_tce_table *tce_rm_table(struct kvm *kvm, u64 liobn)
 }
 
 /*
- * Copy the guest's list of @npages entries at @gpa, in host order. A list does
- * not cross a page: it is 4 KiB long at most and aligned to that.
+ * Copy the guest's list of @npages entries at @gpa, in host order. A list does not
+ * cross a page: it is at most 4 KiB long, and aligned to 4 KiB.
  */
 static bool tce_rm_copy_list(struct kvm *kvm, struct kvm_memslots *slots,
 			     u64 gpa, u64 npages, u64 *to)
@@ -96,7 +98,7 @@ static bool tce_rm_copy_list(struct kvm *kvm, struct kvm_memslots *slots,
 	if (!ptep)
 		goto unlock;
 
-	/* Memory that the linear map has, mapped like the linear map */
+	/* Only memory that is in the linear map, with the same cacheability */
 	pte = READ_ONCE(*ptep);
 	if (!pte_hw_valid(pte) || !pte_read(pte) || pte_special(pte) ||
 	    pte_ci(pte))
@@ -162,7 +164,7 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!tce_rm_memslots_held())
 		return H_TOO_HARD;
 
-	/* The room for the copy comes with the vCPU's first call */
+	/* Virtual mode allocates the room for the copy in the vCPU's first call */
 	copy = vcpu->arch.tce_list;
 	if (!copy)
 		return H_TOO_HARD;
@@ -239,7 +241,7 @@ long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 
 	kvm_tce_enter(vcpu);
 
-	/* Whether hardware has a copy does not matter to a read */
+	/* Real mode can read a table that hardware mirrors */
 	tbl = READ_ONCE(enabled) ? kvm_tce_find(vcpu->kvm, liobn) : NULL;
 	if (!tbl)
 		goto leave;
