@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kicks on x86: what is the same for all processors. ioeventfd.h has the
- * picture, ioeventfd_svm.c and ioeventfd_vmx.c know the processors.
+ * Kicks on x86: what AMD and Intel share. ioeventfd_fastpath.h has an overview,
+ * svm/ioeventfd.c and vmx/ioeventfd.c have what is specific to each.
  */
 #include "ioeventfd_fastpath.h"
 
@@ -9,13 +9,12 @@
 #include <linux/uaccess.h>
 #include <trace/events/kvm.h>
 
-#include "ioeventfd_insn.h"
 #include "mmu.h"
 
 bool __read_mostly kvm_ioeventfd_fastpath = true;
 module_param_named(ioeventfd_fastpath, kvm_ioeventfd_fastpath, bool, 0644);
 MODULE_PARM_DESC(ioeventfd_fastpath,
-		 "Finish kicks without leaving the inner run loop (default on; Intel: see kvm_intel.ioeventfd_fastpath)");
+		 "Finish kicks in the exit fastpath (default on; Intel: see kvm_intel.ioeventfd_fastpath)");
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_fastpath);
 
 bool __read_mostly kvm_ioeventfd_mmio = true;
@@ -24,13 +23,13 @@ MODULE_PARM_DESC(ioeventfd_mmio,
 		 "Finish kicks by MMIO on AMD without the instruction emulator (default on)");
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_mmio);
 
-/* The vendors' modules trace what they finish. */
+/* The vendor modules trace the kicks that they finish. */
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_mmio);
 
 /**
  * kvm_ioeventfd_count - count an instruction for the guest
- * @vcpu: who has executed it
+ * @vcpu: the vCPU that has executed it
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
  */
@@ -44,16 +43,17 @@ void kvm_ioeventfd_count(struct kvm_vcpu *vcpu)
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_count);
 
 /**
- * kvm_ioeventfd_no_memslot - whether there is no memslot at an address
+ * kvm_ioeventfd_no_memslot - look up whether no memslot has an address
  * @vcpu: the vCPU, not in system management mode
  * @gpa: the guest physical address
  *
- * If there is none, that is noted for kvm_ioeventfd_is_mmio() and the emulator.
- * A change of the memslots that came after the look at them is still in
- * progress here, since it waits for kvm->srcu, and then nothing is noted.
+ * Caches the result for kvm_ioeventfd_is_mmio() and the emulator if there is no
+ * memslot. A change of the memslots waits for kvm->srcu. If one comes after this
+ * lookup, it is still in progress when the result is cached, and then
+ * vcpu_cache_mmio_info() caches nothing.
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
- * Return: true if so.
+ * Return: true if there is no memslot.
  */
 bool kvm_ioeventfd_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -67,13 +67,13 @@ bool kvm_ioeventfd_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa)
 }
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_no_memslot);
 
-/* Bits of an entry that are an address, down to bit @shift. */
+/* The address in a page table entry, down to bit @shift. */
 static __always_inline u64 entry_address(u64 entry, unsigned int shift)
 {
 	return entry & GENMASK_ULL(51, shift);
 }
 
-/* Where @gpa is in userspace's memory; NULL if it is not in a memslot. */
+/* The userspace address of @gpa; NULL if no memslot has it. */
 static __always_inline const void __user *guest_memory(struct kvm_vcpu *vcpu,
 						       gpa_t gpa)
 {
@@ -87,7 +87,7 @@ static __always_inline const void __user *guest_memory(struct kvm_vcpu *vcpu,
 		 offset_in_page(gpa));
 }
 
-/* Page faults are disabled. */
+/* Called with page faults disabled. */
 static __always_inline bool read_entry(struct kvm_vcpu *vcpu, gpa_t table,
 				       unsigned int index, u64 *entry)
 {
@@ -96,7 +96,7 @@ static __always_inline bool read_entry(struct kvm_vcpu *vcpu, gpa_t table,
 	return p && !__get_user(*entry, p + index) && (*entry & PT_PRESENT_MASK);
 }
 
-/* Paging with entries of 32 bits. Page faults are disabled. */
+/* Paging with 32-bit entries. Called with page faults disabled. */
 static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
 {
 	const u32 __user *p;
@@ -107,7 +107,7 @@ static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
 	    !(entry & PT_PRESENT_MASK))
 		return false;
 
-	/* A page of 4 MiB has more address bits where others have none. */
+	/* An entry of a 4 MiB page has bits 32 to 39 of the address in bits 13 to 20. */
 	if ((entry & PT_PAGE_SIZE_MASK) && kvm_is_cr4_bit_set(vcpu, X86_CR4_PSE)) {
 		*gpa = (entry & GENMASK(31, 22)) |
 		       (u64)(entry & GENMASK(20, 13)) << 19 |
@@ -123,7 +123,7 @@ static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
 	return true;
 }
 
-/* Page faults are disabled. */
+/* Called with page faults disabled. */
 static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
 				 u64 linear, gpa_t *gpa)
 {
@@ -160,15 +160,15 @@ static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
 }
 
 /**
- * kvm_ioeventfd_walk - where an instruction is that a vCPU has fetched
+ * kvm_ioeventfd_walk - translate the address of an instruction
  * @vcpu: the vCPU, not in system management mode, with paging
  * @cr3: its CR3
  * @efer: its EFER
- * @linear: linear address of the instruction
+ * @linear: linear address of an instruction that the vCPU has just executed
  *
- * Rights are not checked, since the processor has fetched it, and no accessed
- * bit is set, since the processor has done that, too. Page tables that
- * userspace does not have in memory right now are not waited for.
+ * The processor has fetched the instruction: it has checked access rights and has
+ * set accessed bits, so this does neither. It does not wait for page tables that
+ * userspace does not have in memory.
  *
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
  * Return: the guest physical address, or INVALID_GPA.
@@ -186,21 +186,22 @@ gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear)
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_walk);
 
 /**
- * kvm_ioeventfd_read - read and decode the store with which a vCPU left the
- * guest
- * @vcpu: the vCPU, not in system management mode
+ * kvm_ioeventfd_read - read and decode a plain store
+ * @vcpu: the vCPU that left the guest by it, not in system management mode
  * @gpa: guest physical address of the instruction
- * @mode: which kind of code: KVM_IOEVENTFD_LMA, _CS_L and _CS_D
- * @memo: what was decoded last; has the instruction afterwards
+ * @bits: size of the code: 16, 32 or 64
+ * @memo: the instruction that was decoded last; replaced if this is another
  *
- * Reads with page faults disabled: what userspace does not have in memory
- * right now is not waited for. Does not read behind the end of the page.
+ * Does not wait for memory that userspace does not have in memory, and does not
+ * read beyond the end of the page.
  *
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
- * Return: true if it is certain that there is a plain store.
+ * Return: the store, which is part of @memo; NULL if it is not certain that it is
+ * a plain store.
  */
-bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
-			struct kvm_ioeventfd_memo *memo)
+const struct kvm_ioeventfd_insn *
+kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
+		   struct kvm_ioeventfd_memo *memo)
 {
 	unsigned int offset = offset_in_page(gpa), skip = 0;
 	const u64 __user *p;
@@ -212,7 +213,7 @@ bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
 
 	p = guest_memory(vcpu, gpa - skip);
 	if (!p)
-		return false;
+		return NULL;
 	pagefault_disable();
 	if (!user_read_access_begin(p, KVM_IOEVENTFD_FETCH))
 		goto out;
@@ -221,23 +222,20 @@ bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
 	user_read_access_end();
 	pagefault_enable();
 
-	if (likely(kvm_ioeventfd_memo_has(memo, low, high, mode | skip)))
-		return memo->store;
-	return kvm_ioeventfd_memo_renew(memo, low, high, mode | skip,
-				       vcpu->arch.regs[VCPU_REGS_RIP]);
+	return kvm_ioeventfd_memo_decode(memo, low, high, skip, bits);
 
 fault:
 	user_read_access_end();
 out:
 	pagefault_enable();
-	return false;
+	return NULL;
 }
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_read);
 
 /**
  * kvm_ioeventfd_finish_store - finish a decoded store that rang no ioeventfd
  * @vcpu: the vCPU that executes it
- * @store: the store; empty afterwards
+ * @store: the store
  *
  * Saves the emulator, which would decode the same instruction again.
  *
@@ -249,12 +247,11 @@ int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 			       struct kvm_ioeventfd_store *store)
 {
 	struct kvm_run *run = vcpu->run;
-	unsigned int len = store->len;
 	int ret;
 
-	store->len = 0;
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, store->gpa, &store->data);
-	ret = kvm_io_bus_write(vcpu, KVM_MMIO_BUS, store->gpa, len, &store->data);
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, store->len, store->gpa, &store->data);
+	ret = kvm_io_bus_write(vcpu, KVM_MMIO_BUS, store->gpa, store->len,
+			       &store->data);
 	kvm_ioeventfd_step(vcpu, store->next_ip);
 	if (!ret)
 		return 1;
@@ -263,7 +260,7 @@ int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = store->gpa;
 	memcpy(run->mmio.data, &store->data, sizeof(run->mmio.data));
-	run->mmio.len = len;
+	run->mmio.len = store->len;
 	run->mmio.is_write = 1;
 	return 0;
 }

@@ -3,59 +3,54 @@
 #define __KVM_X86_IOEVENTFD_FASTPATH_H
 
 /*
- * The way of a kick from the guest's instruction to its ioeventfd, without the
+ * Kicks on x86: from the guest's instruction to its ioeventfd without the
  * instruction emulator and, if possible, without leaving the inner run loop.
- * Documentation/virt/kvm/x86-ioeventfd.rst tells what is done where and why it
- * is safe.
  *
  *	exit of the guest
  *	  |
  *	  v
  *	exit fastpath, interrupts off		ioeventfd_fastpath
- *	  OUT:   kvm_ioeventfd_out()		  rung: enter the guest again
- *	  store: ioeventfd_svm.c
+ *	  OUT:   svm/ioeventfd.c, vmx/ioeventfd.c
+ *	  store: svm/ioeventfd.c		  rung: enter the guest again
  *	  |
  *	  v
  *	exit handler, interrupts on
- *	  store: ioeventfd_svm.c			ioeventfd_mmio
+ *	  store: svm/ioeventfd.c		ioeventfd_mmio
  *	  |					  rung: enter the guest again
  *	  v
- *	all else: the emulator, the bus, userspace
+ *	ordinary path: the emulator, the bus, userspace
  *
- * Interrupts are off from the guest's exit until it is entered again, if the
- * fastpath finishes the kick: one kick, since an interrupt that is pending ends
- * the next entry at once. What that time is made of, and what bounds it:
+ * If the fastpath finishes a kick, interrupts stay off from the guest's exit to
+ * its next entry. That is one kick: a pending interrupt ends the next entry at
+ * once. Three things add to that time:
  *
- *  - our own code: no loop but the search of two indexes at most, for the
- *    address and for the value, whose height the writer bounds
- *    (io_bus_index.h), and five levels of page tables at most. Each level, and
- *    the instruction, is found among the memslots, logarithmic in their number.
- *    A search starts again when a change of the index overlaps it. 733 to 996
- *    instructions with the exit and the entry, 1,364 in 64-bit code with four
- *    levels; 54 more among 10,000 addresses than among 16.
- *  - the eventfd's waiters, which eventfd_signal() calls with interrupts off on
- *    the ordinary way, too: as many as userspace has put there, 116
- *    instructions for each epoll instance.
- *  - holders of the ioeventfd's lock and of the eventfd's: a ring by another
- *    vCPU, that is both of the above once for each vCPU that came before, and
- *    reads and writes of the eventfd by userspace.
+ *  - This code. It searches at most two indexes, for the address and for the
+ *    value; the writer bounds their height (io_bus_index.h). It reads at most
+ *    five levels of page tables and the instruction, each after a search of the
+ *    memslots, which takes logarithmic time. A search starts again if the index
+ *    changes meanwhile.
+ *  - The eventfd's waiters. eventfd_signal() calls them with interrupts off on
+ *    the ordinary path, too. Userspace decides how many there are.
+ *  - Other holders of the ioeventfd's lock and of the eventfd's lock: rings by
+ *    other vCPUs, and reads and writes of the eventfd by userspace.
  *
- * Which processors this has run on:
+ * What this has run on:
  *
- *  - AMD without decode assists, AVIC and SEV: QEMU's software CPU (7.2), all
- *    of it. No AMD processor.
- *  - AMD with decode assists: compiled only. The bytes in the VMCB are compared
- *    and decoded by the code that has run with those from memory.
- *  - AMD with AVIC: compiled only. Nothing here knows of it.
- *  - SEV, SEV-ES, SEV-SNP: compiled only; such guests are left alone.
- *  - Intel: OUT on an emulator, Bochs. No Intel processor, so it is off by
- *    default. Stores are left to the fast MMIO bus.
+ *  - AMD without decode assists, AVIC and SEV: QEMU's software CPU (7.2), all of
+ *    it. No AMD processor.
+ *  - AMD with decode assists: compiled only. Bytes from the VMCB are compared and
+ *    decoded by the same code as bytes from memory.
+ *  - AMD with AVIC: compiled only. This code does not depend on it.
+ *  - SEV, SEV-ES, SEV-SNP: compiled only. Such guests use the ordinary path.
+ *  - Intel: OUT, on an emulator (Bochs). No Intel processor, so it is off by
+ *    default. Stores use the fast MMIO bus.
  *  - PREEMPT_RT: compiled only.
  */
 
 #include <linux/kvm_host.h>
 #include <trace/events/kvm.h>
 
+#include "ioeventfd_insn.h"
 #include "x86.h"
 #include "pmu.h"
 #include "smm.h"
@@ -65,8 +60,8 @@ extern bool kvm_ioeventfd_fastpath;
 extern bool kvm_ioeventfd_mmio;
 
 /*
- * Whether kicks may be finished with interrupts off. Not on PREEMPT_RT: the
- * locks of an eventfd's waiters sleep there.
+ * Whether the exit fastpath finishes kicks. Not on PREEMPT_RT, where the locks of
+ * an eventfd's waiters sleep.
  */
 static __always_inline bool kvm_ioeventfd_irqoff(void)
 {
@@ -75,10 +70,19 @@ static __always_inline bool kvm_ioeventfd_irqoff(void)
 }
 
 /*
- * Whether nothing but the next instruction comes of stepping over one: no
- * single-step trap, no breakpoint, no debugger, no RF to clear, and neither a
- * nested guest nor system management mode, which have rules of their own.
- * @rflags are those that the processor runs with.
+ * Whether the VM has no ioeventfd on a bus. A hint without a barrier: the
+ * ordinary path, which searches again, is correct in any case.
+ */
+static __always_inline bool kvm_ioeventfd_none(const struct kvm_vcpu *vcpu,
+					       enum kvm_bus bus_idx)
+{
+	return !rcu_access_pointer(vcpu->kvm->buses[bus_idx].ioeventfds.root);
+}
+
+/*
+ * Whether RIP may simply be advanced over an instruction: no single-step trap, no
+ * breakpoint, no debugger, no RF to clear. Nested guests and system management
+ * mode are left to the ordinary path. @rflags is what the processor runs with.
  */
 static __always_inline bool kvm_ioeventfd_may_step(struct kvm_vcpu *vcpu,
 						   unsigned long rflags)
@@ -89,10 +93,9 @@ static __always_inline bool kvm_ioeventfd_may_step(struct kvm_vcpu *vcpu,
 }
 
 /*
- * With interrupts off this processor is a reader of RCU already, and only
- * lockdep has to be told. rcu_read_lock() is right as well, but counts what
- * need not be counted: with PREEMPT_RCU it and its opposite are two calls, and
- * a kick takes 19 instructions more, of 733.
+ * With interrupts off, this processor is in an RCU read-side critical section
+ * anyway, and only lockdep is told. rcu_read_lock() would be correct as well. With
+ * PREEMPT_RCU, it and rcu_read_unlock() are two calls, which a kick would pay for.
  */
 static __always_inline void kvm_ioeventfd_rcu_enter(void)
 {
@@ -106,13 +109,13 @@ static __always_inline void kvm_ioeventfd_rcu_exit(void)
 }
 
 /**
- * kvm_ioeventfd_pmc_changed - find out whether a counter counts instructions
+ * kvm_ioeventfd_pmc_changed - update whether a counter counts instructions
  * @pmc: the counter, which is about to be reprogrammed
  *
- * So that a kick need not look at each counter. What a counter counts changes
- * by MSRs only, and each change requests KVM_REQ_PMU, so this comes before the
- * guest goes on. The filter of events, which userspace changes at any time, and
- * the privilege level are not looked at here, but when a kick is counted.
+ * A kick looks at the result instead of at each counter. Only MSRs change what a
+ * counter counts. Each such change requests KVM_REQ_PMU, so this runs before the
+ * guest does. The event filter, which userspace changes at any time, and the
+ * privilege level are checked when a kick is counted.
  *
  * Context: the thread of the vCPU.
  */
@@ -140,17 +143,14 @@ static __always_inline void kvm_ioeventfd_step(struct kvm_vcpu *vcpu,
 }
 
 /**
- * kvm_ioeventfd_out - ring the ioeventfd of an OUT instruction
- * @vcpu: who executes it, as it left the guest
+ * kvm_ioeventfd_out - ring the ioeventfd of an OUT instruction, and step over it
+ * @vcpu: the vCPU that executes it, as it left the guest
  * @port: the port
  * @len: width in bytes; the value is in RAX
- * @next_ip: where the next instruction is
+ * @next_ip: address of the next instruction
  *
- * Steps over the instruction if this returns true.
- *
- * Context: RCU read-side critical section; interrupts may be off, but not on
- * PREEMPT_RT.
- * Return: true if an ioeventfd was rung.
+ * Context: RCU read-side critical section; interrupts off, except on PREEMPT_RT.
+ * Return: true if an ioeventfd was rung; if not, nothing has changed.
  */
 static __always_inline bool kvm_ioeventfd_out(struct kvm_vcpu *vcpu,
 					      unsigned int port, unsigned int len,
@@ -169,19 +169,19 @@ static __always_inline bool kvm_ioeventfd_out(struct kvm_vcpu *vcpu,
 bool kvm_ioeventfd_no_memslot(struct kvm_vcpu *vcpu, gpa_t gpa);
 
 /**
- * kvm_ioeventfd_is_mmio - whether an address is not memory
- * @vcpu: who stores, not in system management mode
- * @gpa: the guest physical address, which the page tables of the processor
- *	have for emulated MMIO
+ * kvm_ioeventfd_is_mmio - whether no memslot has an address
+ * @vcpu: the vCPU that stores, not in system management mode
+ * @gpa: the guest physical address; the processor's page tables say that it is
+ *	emulated MMIO
  *
- * Those page tables may be older than the memslots. The number of their
- * generation is read without kvm->srcu, which keeps the slots alive: the two
- * sets that have the number are part of struct kvm. The dereference pairs with
- * rcu_assign_pointer() in kvm_swap_active_memslots(): who knows that memory has
- * been put here finds the set that has it, of another generation.
+ * The page tables may be older than the memslots. This compares the generation of
+ * the memslots without kvm->srcu. That is safe, since both sets that have this
+ * number are part of struct kvm. The dereference pairs with
+ * rcu_assign_pointer() in kvm_swap_active_memslots(): a vCPU that has seen the
+ * consequence of a new memslot sees the new generation.
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
- * Return: true if so.
+ * Return: true if the address is emulated MMIO.
  */
 static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 						  gpa_t gpa)
@@ -189,7 +189,7 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 	const struct kvm_memslots *slots =
 		rcu_dereference_raw(vcpu->kvm->memslots[0]);
 
-	/* What the emulator found out, if the memslots are still the same. */
+	/* What was found last time, if the memslots are still the same. */
 	if (likely(vcpu->arch.mmio_gen == READ_ONCE(slots->generation) &&
 		   vcpu->arch.mmio_gfn == gpa_to_gfn(gpa) &&
 		   vcpu->arch.mmio_gfn))
@@ -197,12 +197,10 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 	return kvm_ioeventfd_no_memslot(vcpu, gpa);
 }
 
-struct kvm_ioeventfd_memo;
-struct kvm_ioeventfd_store;
-
 gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear);
-bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int mode,
-			struct kvm_ioeventfd_memo *memo);
+const struct kvm_ioeventfd_insn *
+kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
+		   struct kvm_ioeventfd_memo *memo);
 int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 			       struct kvm_ioeventfd_store *store);
 

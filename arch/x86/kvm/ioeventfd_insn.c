@@ -9,9 +9,9 @@
  *	C6 /0 ib	MOV r/m8, imm8
  *	C7 /0 iw/id	MOV r/m16, imm16 and so on
  *
- * in 16-, 32- and 64-bit code, to memory. Declined, because processors and
- * manuals are not of one mind or the case is not worth it: LOCK, more than one
- * segment prefix, REX anywhere but right before the opcode.
+ * in 16-, 32- and 64-bit code, to memory. It declines LOCK, more than one
+ * segment prefix, and REX anywhere but right before the opcode: processors and
+ * manuals disagree about some of these, and drivers use none.
  */
 #include "ioeventfd_insn.h"
 
@@ -32,12 +32,12 @@ enum { AX, CX, DX, BX, SP, BP, SI, DI };
 #define REX_X	2
 #define REX_B	1
 
-/* The instruction's bytes; past their end it goes on, but unknown. */
+/* The instruction's bytes; what follows @end is not known. */
 struct bytes {
 	const __u8 *next, *end;
 };
 
-/* Takes @n bytes, 1, 2, 4 or 8, as a number and extends its sign. */
+/* Take @n bytes, 1, 2, 4 or 8, as a number and extend its sign. */
 static __always_inline bool take(struct bytes *bytes, unsigned int n,
 				 __u64 *value)
 {
@@ -65,7 +65,7 @@ static __always_inline bool take(struct bytes *bytes, unsigned int n,
 	return true;
 }
 
-/* ModRM of 16-bit addresses: rm says which registers are added. */
+/* ModRM of 16-bit addresses: rm selects the registers that are added. */
 static bool address16(struct bytes *bytes, unsigned int mod, unsigned int rm,
 		      struct kvm_ioeventfd_insn *insn)
 {
@@ -118,9 +118,9 @@ static __always_inline bool address32(struct bytes *bytes, unsigned int mod,
 
 /**
  * kvm_ioeventfd_decode - decode a plain store
- * @code: the instruction, and maybe what follows it
+ * @code: the instruction; other bytes may follow it
  * @avail: how many bytes there are at @code; may be too few
- * @bits: 16, 32 or 64: which kind of code
+ * @bits: size of the code: 16, 32 or 64
  * @insn: written if the instruction is a plain store, undefined if not
  *
  * Context: any.
@@ -143,7 +143,7 @@ bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
 		if (bytes.next == bytes.end)
 			return false;
 		op = *bytes.next++;
-		/* No prefix, as it is most often. */
+		/* The common case: no prefix. */
 		if (op >= 0x88 && op <= 0xc7)
 			break;
 
@@ -170,7 +170,7 @@ bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
 			continue;
 		case 0xf2:
 		case 0xf3:
-			/* Mean something to string instructions only. */
+			/* Only string instructions use these. */
 			continue;
 		case 0x40 ... 0x4f:
 			if (!code64 || bytes.next == bytes.end)
@@ -253,42 +253,24 @@ bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_decode);
 
 /**
- * kvm_ioeventfd_memo_renew - decode an instruction and keep what it is
- * @memo: where to
+ * kvm_ioeventfd_memo_renew - decode an instruction and keep it
+ * @memo: where to keep it
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
- * @what: which kind of code they are, and how many come before the instruction
- * @ip: where the instruction is, for kvm_ioeventfd_memo_refuses()
+ * @skip: how many of these bytes come before the instruction
+ * @bits: size of the code: 16, 32 or 64
  *
  * Context: any.
- * Return: true if it is a plain store.
  */
-bool kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
-			      __u64 high, unsigned int what, __u64 ip)
+void kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
+			      __u64 high, unsigned int skip, unsigned int bits)
 {
-	const struct kvm_ioeventfd_insn *insn = &memo->insn;
-	unsigned int skip = what & (KVM_IOEVENTFD_FETCH - 1);
-	unsigned int bits = what & KVM_IOEVENTFD_CS_D ? 32 : 16;
-
-	if (kvm_ioeventfd_is_64_bit(what))
-		bits = 64;
 	memo->code[0] = low;
 	memo->code[1] = high;
-	memo->what = what;
-	memo->store = kvm_ioeventfd_decode((const __u8 *)memo->code + skip,
-					   KVM_IOEVENTFD_FETCH - skip, bits,
-					   &memo->insn);
-	memo->simple = memo->store && insn->seg < FS && insn->reg != NONE &&
-		       insn->base != NONE && insn->index == NONE;
-	memo->flat = bits == 64;
-	if (memo->store) {
-		memo->refusals = 0;
-	} else {
-		/* No kind of code, so that this is refused anew. */
-		memo->what = ~0U;
-		memo->refusals = 255;
-		memo->refused_ip = ip;
-	}
-	return memo->store;
+	memo->skip = skip;
+	memo->bits = bits;
+	memo->is_store = kvm_ioeventfd_decode((const __u8 *)memo->code + skip,
+					      KVM_IOEVENTFD_FETCH - skip, bits,
+					      &memo->insn);
 }
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_memo_renew);

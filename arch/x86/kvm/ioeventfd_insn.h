@@ -3,11 +3,10 @@
 #define __KVM_X86_IOEVENTFD_INSN_H
 
 /*
- * Plain stores: the few forms of MOV by which drivers write a register of a
- * device. What is not certainly one of them is declined and left to KVM's
- * instruction emulator.
+ * Decode plain stores: the few forms of MOV by which drivers write a device
+ * register. Anything else is declined, and KVM's instruction emulator does it.
  *
- * Knows bytes only, no vCPU: compiles in userspace, too, where
+ * This code knows bytes, not vCPUs. It also compiles in userspace, where
  * tools/testing/doorbell-decode compares it with a disassembler.
  */
 
@@ -16,40 +15,25 @@
 #include <stdbool.h>
 #endif
 
-/* An instruction is no longer than this. */
+/* The greatest length of an instruction */
 #define KVM_IOEVENTFD_INSN_MAX	15
 
-/* Bytes that are read of an instruction: one more than the longest has. */
+/* How many bytes are read to decode one; two words */
 #define KVM_IOEVENTFD_FETCH	16
 
-/* No register here. */
+/* In place of the number of a register */
 #define KVM_IOEVENTFD_NO_REG	(-1)
-
-/*
- * Which kind of code: what tells it, as one number. Where the bits are is where
- * they are least work to get on AMD; the lowest four are free.
- */
-#define KVM_IOEVENTFD_LMA	0x0400	/* EFER.LMA */
-#define KVM_IOEVENTFD_CS_L	0x2000
-#define KVM_IOEVENTFD_CS_D	0x4000
-
-static inline bool kvm_ioeventfd_is_64_bit(unsigned int mode)
-{
-	const unsigned int both = KVM_IOEVENTFD_LMA | KVM_IOEVENTFD_CS_L;
-
-	return (mode & both) == both;
-}
 
 /**
  * struct kvm_ioeventfd_insn - a plain store
  * @len: length of the instruction in bytes
  * @width: bytes stored: 1, 2, 4 or 8
  * @reg: register that is stored, or KVM_IOEVENTFD_NO_REG for @imm
- * @shift: where in @reg the value begins: bit 8 for AH, CH, DH and BH, else 0
+ * @shift: first bit of the value in @reg: 8 for AH, CH, DH and BH, else 0
  * @seg: segment register of the address, numbered as in instructions
  * @base: base register of the address, or KVM_IOEVENTFD_NO_REG
  * @index: index register of the address, or KVM_IOEVENTFD_NO_REG
- * @scale: by how many bits @index is shifted left
+ * @scale: how many bits @index is shifted left
  * @ip_relative: the address is relative to the next instruction
  * @disp: displacement, sign-extended
  * @imm: value that is stored if there is no @reg, sign-extended
@@ -76,7 +60,7 @@ bool kvm_ioeventfd_decode(const __u8 *code, unsigned int avail,
  * @gpa: guest physical address
  * @data: value, in the lowest @len bytes
  * @next_ip: address of the next instruction
- * @len: width in bytes; 0 if there is no such store
+ * @len: width in bytes
  */
 struct kvm_ioeventfd_store {
 	__u64 gpa;
@@ -86,75 +70,51 @@ struct kvm_ioeventfd_store {
 };
 
 /**
- * struct kvm_ioeventfd_memo - what was decoded last
+ * struct kvm_ioeventfd_memo - the instruction that was decoded last
  * @code: the bytes
- * @what: which kind of code they are, and in the lowest four bits how many come
- *	before the instruction; 0 at first, with bytes that are 0, which are no
- *	plain store whatever the kind of code
- * @store: whether it is a plain store
- * @simple: and one of a register, to a base register and a displacement, with
- *	an ordinary segment
- * @flat: in code in which such a segment does not count
- * @refusals: how often @refused_ip is not to be looked at again
- * @refused_ip: where an instruction was that is no plain store
+ * @skip: how many of them come before the instruction
+ * @bits: size of the code: 16, 32 or 64; 0 at first
+ * @is_store: whether it is a plain store
  * @insn: the plain store
  *
- * The driver of a device kicks by the same few instructions over and over, and
- * what they are depends on nothing but these bytes.
+ * A driver kicks by the same few instructions again and again. What an
+ * instruction does depends only on these bytes and the size of the code.
  */
 struct kvm_ioeventfd_memo {
 	__u64 code[KVM_IOEVENTFD_FETCH / 8];
-	unsigned int what;
-	bool store;
-	bool simple;
-	bool flat;
-	__u8 refusals;
-	__u64 refused_ip;
+	unsigned int skip;
+	unsigned int bits;
+	bool is_store;
 	struct kvm_ioeventfd_insn insn;
 };
 
-bool kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
-			      __u64 high, unsigned int what, __u64 ip);
+void kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
+			      __u64 high, unsigned int skip, unsigned int bits);
 
 /**
- * kvm_ioeventfd_memo_has - whether an instruction is the one decoded last
- * @memo: what was decoded last
+ * kvm_ioeventfd_memo_decode - decode a plain store, unless it is the last one
+ * @memo: the instruction that was decoded last; replaced if this is another
  * @low: the first 8 bytes, as they are in memory
  * @high: the next 8
- * @what: which kind of code they are, and how many come before the instruction
+ * @skip: how many of these bytes come before the instruction
+ * @bits: size of the code: 16, 32 or 64
  *
  * Context: any.
- * Return: true if so: @memo tells all of it.
+ * Return: the store, until the next call; NULL if it is not certain that it is a
+ * plain store.
  */
-static inline bool kvm_ioeventfd_memo_has(const struct kvm_ioeventfd_memo *memo,
-					  __u64 low, __u64 high, unsigned int what)
+static inline const struct kvm_ioeventfd_insn *
+kvm_ioeventfd_memo_decode(struct kvm_ioeventfd_memo *memo, __u64 low, __u64 high,
+			  unsigned int skip, unsigned int bits)
 {
-	return memo->code[0] == low && memo->code[1] == high &&
-	       memo->what == what;
+	if (memo->code[0] != low || memo->code[1] != high ||
+	    memo->skip != skip || memo->bits != bits)
+		kvm_ioeventfd_memo_renew(memo, low, high, skip, bits);
+	return memo->is_store ? &memo->insn : (void *)0;
 }
 
 /**
- * kvm_ioeventfd_memo_refuses - whether an instruction need not be looked at
- * @memo: what was decoded before
- * @ip: where the instruction is
- *
- * It may be another one than was refused there, and then goes the ordinary way,
- * which is right for all of them; so every once in a while it is looked at.
- *
- * Context: any.
- * Return: true if so.
- */
-static inline bool kvm_ioeventfd_memo_refuses(struct kvm_ioeventfd_memo *memo,
-					      __u64 ip)
-{
-	if (__builtin_expect(memo->refused_ip != ip || !memo->refusals, 1))
-		return false;
-	memo->refusals--;
-	return true;
-}
-
-/**
- * kvm_ioeventfd_insn_value - what a plain store writes
+ * kvm_ioeventfd_insn_value - the value that a plain store writes
  * @insn: the store
  * @regs: the general purpose registers, numbered as in instructions
  *
@@ -169,14 +129,14 @@ static inline __u64 kvm_ioeventfd_insn_value(const struct kvm_ioeventfd_insn *in
 }
 
 /**
- * kvm_ioeventfd_insn_address - where a plain store writes to
+ * kvm_ioeventfd_insn_address - the address that a plain store writes to
  * @insn: the store
  * @regs: the general purpose registers, numbered as in instructions
- * @next_ip: the instruction pointer behind the instruction
- * @seg_base: base of the segment @insn->seg, 0 if it does not count
+ * @next_ip: address of the next instruction
+ * @seg_base: base of the segment @insn->seg, 0 if it has none
  *
- * Return: the linear address. Only the lowest 16 bits of it are meant: above
- * them it is not cut to the size of addresses.
+ * Return: the linear address, of which only the lowest 16 bits are valid: it is
+ * not truncated to the size of addresses.
  */
 static inline __u64 kvm_ioeventfd_insn_address(const struct kvm_ioeventfd_insn *insn,
 					       const unsigned long *regs,

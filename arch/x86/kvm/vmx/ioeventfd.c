@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Kicks on Intel processors: OUT instructions that ring an ioeventfd. Stores to
- * emulated MMIO have the fast MMIO bus in the handler of EPT misconfigurations.
+ * emulated MMIO use the fast MMIO bus in the handler of EPT misconfigurations.
  */
-#include "ioeventfd_vmx.h"
+#include "ioeventfd.h"
 
 #include <linux/moduleparam.h>
 
-bool __read_mostly vmx_ioeventfd_enabled;
-module_param_named(ioeventfd_fastpath, vmx_ioeventfd_enabled, bool, 0644);
+#include "ioeventfd_fastpath.h"
+#include "vmx.h"
+
+static bool __read_mostly enabled;
+module_param_named(ioeventfd_fastpath, enabled, bool, 0644);
 MODULE_PARM_DESC(ioeventfd_fastpath,
-		 "With kvm.ioeventfd_fastpath: finish kicks by OUT without leaving the inner run loop (default off: has been compiled, but has not run on hardware)");
+		 "With kvm.ioeventfd_fastpath: finish kicks by OUT in the exit fastpath (default off: never run on hardware)");
 
 /* Of the exit qualification of an I/O instruction */
 #define OUT_LEN		7
@@ -18,24 +21,29 @@ MODULE_PARM_DESC(ioeventfd_fastpath,
 #define OUT_PORT_SHIFT	16
 
 /**
- * vmx_ioeventfd_out_irqoff - ring the ioeventfd of an OUT in the exit fastpath
- * @vcpu: who executes it, not a nested guest
+ * vmx_ioeventfd_fastpath - ring the ioeventfd of an OUT in the exit fastpath
+ * @vcpu: the vCPU, which has just left the guest by EXIT_REASON_IO_INSTRUCTION;
+ *	not in a nested guest
  *
- * Context: interrupts off, not on PREEMPT_RT; without kvm->srcu.
+ * Context: interrupts off, without kvm->srcu.
  * Return: EXIT_FASTPATH_NONE if the exit still has to be handled.
  */
-fastpath_t vmx_ioeventfd_out_irqoff(struct kvm_vcpu *vcpu)
+fastpath_t vmx_ioeventfd_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	unsigned long info = vmx_get_exit_qual(vcpu);
-	unsigned int port = (u16)(info >> OUT_PORT_SHIFT);
-	unsigned int len = (info & OUT_LEN) + 1;
-	unsigned int insn_len;
-	unsigned long next_ip;
+	unsigned int insn_len, port, len;
+	unsigned long info, next_ip;
 	bool rung;
 
+	if (!READ_ONCE(enabled) || kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) ||
+	    !kvm_ioeventfd_irqoff())
+		return EXIT_FASTPATH_NONE;
+
+	info = vmx_get_exit_qual(vcpu);
 	if (info & OUT_NOT)
 		return EXIT_FASTPATH_NONE;
+	port = (u16)(info >> OUT_PORT_SHIFT);
+	len = (info & OUT_LEN) + 1;
 
 	insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 	if (!insn_len || vmx->exit_reason.enclave_mode ||

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kicks on AMD processors: OUT instructions and plain stores that ring an
+ * ioeventfd.
+ *
+ * A store to emulated MMIO faults on a reserved bit of the nested page tables.
+ * The fault reports the guest physical address. Only the instruction tells the
+ * value and the width. So the instruction is decoded (ioeventfd_insn.c), and the
+ * address that it computes must agree with the address that faulted. That check
+ * finds two cases:
+ *
+ *  - a store that begins on the page before: the fault reports the second half;
+ *  - a store that another vCPU has replaced by a different one since the exit.
+ */
+#include <linux/kvm_host.h>
+
+#include "ioeventfd_fastpath.h"
+#include "mmu.h"
+#include "svm.h"
+
+/* Error codes of a store to emulated MMIO: bits that are set, that may be set. */
+#define STORE_FAULT	(PFERR_WRITE_MASK | PFERR_RSVD_MASK | \
+			 PFERR_GUEST_FINAL_MASK)
+#define STORE_FAULT_ANY	(PFERR_PRESENT_MASK | PFERR_USER_MASK)
+
+/*
+ * Whether a store faulted on a page that has no entry in the page tables, and
+ * is worth a search.
+ *
+ * With 52 physical address bits there is no reserved bit, and with
+ * kvm.mmio_caching=0 it is not used. Then MMIO and the first write to a page of
+ * memory fault alike, and the memslots alone tell which it is. VMs with private
+ * memory are excluded: userspace handles faults of private memory.
+ *
+ * A page of memory faults once, a page of MMIO at each store. So the first fault
+ * of a page takes the ordinary path, and memory does not pay for a search. The
+ * pages that faulted last are kept, one for each value of the lowest bits.
+ */
+static bool faults_again(struct vcpu_svm *svm)
+{
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+	gfn_t gfn = gpa_to_gfn(control->exit_info_2);
+	gfn_t *last = &svm->ioeventfd.pages[gfn % SVM_IOEVENTFD_PAGES];
+
+	if ((control->exit_info_1 & ~PFERR_USER_MASK) !=
+	    (PFERR_WRITE_MASK | PFERR_GUEST_FINAL_MASK))
+		return false;
+	if (*last == gfn)
+		return !kvm_arch_has_private_mem(svm->vcpu.kvm);
+	*last = gfn;
+	return false;
+}
+
+/* Whether the exit is a store to MMIO other than the local APIC. */
+static __always_inline bool is_store(struct vcpu_svm *svm)
+{
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+
+	if ((control->exit_info_1 & ~STORE_FAULT_ANY) != STORE_FAULT &&
+	    (likely(enable_mmio_caching) || !faults_again(svm)))
+		return false;
+	return (control->exit_info_2 ^ svm->vcpu.arch.apic_base) >> PAGE_SHIFT;
+}
+
+/*
+ * Whether the instruction at RIP caused the exit, its code and registers are
+ * readable, and it may be stepped over.
+ */
+static __always_inline bool may_step(struct kvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	return !sev_guest(vcpu->kvm) &&
+	       !(vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK) &&
+	       !(vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID) &&
+	       kvm_ioeventfd_may_step(vcpu, vmcb->save.rflags);
+}
+
+/* The size of the code that the vCPU executes. */
+static __always_inline unsigned int code_bits(const struct vmcb_save_area *save)
+{
+	if ((save->cs.attrib & SVM_SELECTOR_L_MASK) && (save->efer & EFER_LMA))
+		return 64;
+	return save->cs.attrib & SVM_SELECTOR_DB_MASK ? 32 : 16;
+}
+
+/*
+ * Read and decode the store that faulted from memory, at the address that the
+ * guest's page tables give. Not inline: the benchmark counts it on its own,
+ * since processors with decode assists do not need it.
+ */
+static noinline const struct kvm_ioeventfd_insn *
+svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	const struct vmcb_save_area *save = &svm->vmcb->save;
+	const struct kvm_ioeventfd_insn *insn = NULL;
+	gpa_t gpa = vcpu->arch.regs[VCPU_REGS_RIP];
+	int idx;
+
+	if (bits != 64)
+		gpa = (u32)(save->cs.base + gpa);
+
+	idx = srcu_read_lock(&vcpu->kvm->srcu);
+	if (save->cr0 & X86_CR0_PG)
+		gpa = kvm_ioeventfd_walk(vcpu, save->cr3, save->efer, gpa);
+	if (gpa != INVALID_GPA)
+		insn = kvm_ioeventfd_read(vcpu, gpa, bits, &svm->ioeventfd.memo);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return insn;
+}
+
+/*
+ * Decode the store that faulted. Decode assists put its bytes into the VMCB,
+ * after a byte with their number, which makes 16 bytes in all.
+ */
+static __always_inline const struct kvm_ioeventfd_insn *
+decode(struct kvm_vcpu *vcpu, unsigned int bits)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	const struct vmcb_control_area *control = &svm->vmcb->control;
+	const u64 *bytes = (const u64 *)&control->insn_len;
+
+	static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
+		      offsetof(struct vmcb_control_area, insn_bytes) ==
+		      offsetof(struct vmcb_control_area, insn_len) + 1);
+	if (!static_cpu_has(X86_FEATURE_DECODEASSISTS) ||
+	    control->insn_len != KVM_IOEVENTFD_INSN_MAX)
+		return svm_ioeventfd_read(vcpu, bits);
+	return kvm_ioeventfd_memo_decode(&svm->ioeventfd.memo, bytes[0],
+					 bytes[1], 1, bits);
+}
+
+/* The base of a segment; only FS and GS have one in 64-bit code. */
+static __always_inline u64 segment_base(const struct vmcb_save_area *save,
+					unsigned int seg, unsigned int bits)
+{
+	static_assert(offsetof(struct vmcb_save_area, gs) ==
+		      VCPU_SREG_GS * sizeof(struct vmcb_seg) &&
+		      VCPU_SREG_ES == 0 && VCPU_SREG_CS == 1 &&
+		      VCPU_SREG_SS == 2 && VCPU_SREG_DS == 3 &&
+		      VCPU_SREG_FS == 4 && VCPU_SREG_GS == 5);
+	if (bits == 64 && seg < VCPU_SREG_FS)
+		return 0;
+	return (&save->es)[seg].base;
+}
+
+/*
+ * Ring the ioeventfd of the store that faulted, and step over it. A store that
+ * is decoded but rings no ioeventfd is left to svm_ioeventfd_handle().
+ *
+ * In an RCU read-side critical section. Does not sleep. Not inline, so that other
+ * faults do not pay for it.
+ */
+static noinline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	const struct vmcb_save_area *save = &svm->vmcb->save;
+	struct kvm_ioeventfd_store *store = &svm->ioeventfd.store;
+	const unsigned long *regs = vcpu->arch.regs;
+	gpa_t gpa = svm->vmcb->control.exit_info_2;
+	const struct kvm_ioeventfd_insn *insn;
+	struct kvm_ioeventfd_set *set;
+	unsigned int bits;
+	u64 ip, address;
+
+	set = kvm_io_bus_search_mmio(vcpu, gpa);
+	if (!set || !may_step(vcpu) || !kvm_ioeventfd_is_mmio(vcpu, gpa))
+		return false;
+	bits = code_bits(save);
+	insn = decode(vcpu, bits);
+	if (!insn)
+		return false;
+
+	ip = regs[VCPU_REGS_RIP] + insn->len;
+	if (bits != 64)
+		ip = (u32)ip;
+	address = kvm_ioeventfd_insn_address(insn, regs, ip,
+					     segment_base(save, insn->seg, bits));
+	if (offset_in_page(address ^ gpa) ||
+	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
+		return false;
+
+	store->data = kvm_ioeventfd_insn_value(insn, regs);
+	if (!kvm_io_bus_ring_found(set, gpa, insn->width, store->data)) {
+		store->gpa = gpa;
+		store->next_ip = ip;
+		store->len = insn->width;
+		svm->ioeventfd.todo = SVM_IOEVENTFD_FINISH;
+		return false;
+	}
+	/* The handler has traced it before. */
+	if (in_fastpath)
+		trace_kvm_page_fault(vcpu, gpa,
+				     svm->vmcb->control.exit_info_1);
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &store->data);
+	kvm_ioeventfd_step(vcpu, ip);
+	return true;
+}
+
+/**
+ * svm_ioeventfd_out - ring the ioeventfd of an OUT in the exit fastpath
+ * @vcpu: the vCPU, which has just left the guest by SVM_EXIT_IOIO
+ *
+ * Context: interrupts off, without kvm->srcu.
+ * Return: true if an ioeventfd was rung: the guest can go on.
+ */
+bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	unsigned int port = (u32)control->exit_info_1 >> 16;
+	unsigned int len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
+			   SVM_IOIO_SIZE_SHIFT;
+	bool rung;
+
+	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff() ||
+	    (control->exit_info_1 &
+	     (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK | SVM_IOIO_REP_MASK)) ||
+	    !may_step(vcpu))
+		return false;
+
+	kvm_ioeventfd_rcu_enter();
+	rung = kvm_ioeventfd_out(vcpu, port, len, control->exit_info_2);
+	kvm_ioeventfd_rcu_exit();
+	return rung;
+}
+
+/**
+ * svm_ioeventfd_store - ring the ioeventfd of a store in the exit fastpath
+ * @vcpu: the vCPU, which has just left the guest by SVM_EXIT_NPF
+ *
+ * Context: interrupts off, without kvm->srcu.
+ * Return: true if an ioeventfd was rung: the guest can go on.
+ */
+bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	bool rung;
+
+	svm->ioeventfd.todo = SVM_IOEVENTFD_NOTHING;
+	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) || !is_store(svm) ||
+	    !READ_ONCE(kvm_ioeventfd_mmio))
+		return false;
+	if (!kvm_ioeventfd_irqoff()) {
+		svm->ioeventfd.todo = SVM_IOEVENTFD_TRY;
+		return false;
+	}
+
+	kvm_ioeventfd_rcu_enter();
+	rung = ring_store(vcpu, true);
+	kvm_ioeventfd_rcu_exit();
+	return rung;
+}
+
+/**
+ * svm_ioeventfd_handle - finish a store in the handler of nested page faults
+ * @vcpu: the vCPU, with something that the exit fastpath has left to do
+ *
+ * Context: process context; kvm->srcu held for reading.
+ * Return: as an exit handler; negative if the fault is still to be handled.
+ */
+int svm_ioeventfd_handle(struct kvm_vcpu *vcpu)
+{
+	struct svm_ioeventfd *ioeventfd = &to_svm(vcpu)->ioeventfd;
+	bool rung = false;
+
+	if (ioeventfd->todo == SVM_IOEVENTFD_TRY) {
+		rcu_read_lock();
+		/* Rung with interrupts off, except on PREEMPT_RT. */
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			local_irq_disable();
+		rung = ring_store(vcpu, false);
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			local_irq_enable();
+		rcu_read_unlock();
+	}
+	if (rung)
+		return 1;
+
+	/* The memslots may have changed since the store was decoded. */
+	if (ioeventfd->todo != SVM_IOEVENTFD_FINISH ||
+	    !kvm_ioeventfd_is_mmio(vcpu, ioeventfd->store.gpa))
+		return -EAGAIN;
+	return kvm_ioeventfd_finish_store(vcpu, &ioeventfd->store);
+}
