@@ -12,7 +12,7 @@
  *  - It does not sleep, allocate, print, warn or trace, and takes no lock.
  *  - It calls only functions that are inlined.
  *  - It alone decides the result of an hcall. If each mode had checks of its own,
- *    the two could differ, and a guest would get one result on a POWER8 and
+ *    the two could differ. A guest would then get one result on a POWER8 and
  *    another one on a POWER9.
  *
  * If a rule forbids an operation, real mode returns H_TOO_HARD. Virtual mode then

@@ -185,8 +185,8 @@ void kvm_tce_free_hardware(struct kvm_tce_table *tbl)
 
 /*
  * The registered memory that holds the hardware page at @ua. NULL if there is
- * none, if its host pages are smaller than a hardware page, or if @ua is not the
- * start of a hardware page. The platform has a BUG_ON for the last case. The
+ * none, or if its host pages are smaller than a hardware page. NULL also if @ua is
+ * not the start of a hardware page: the platform has a BUG_ON() for that. The
  * caller is in an RCU read-side section.
  */
 static struct mm_iommu_table_group_mem_t *

@@ -2,15 +2,15 @@
 /*
  * TCE tables of PAPR guests: the hcalls in real mode.
  *
- * Hash guests of HV KVM on POWER7 and POWER8 come here straight from the guest,
- * with the MMU off, interrupts hard-disabled, and the rest of the guest's state in
- * the registers. This file is linked into vmlinux, because module text is in
- * vmalloc space.
+ * Hcalls of hash guests of HV KVM on POWER7 and POWER8 come here straight from the
+ * guest. The MMU is off, interrupts are hard-disabled, and the registers hold the
+ * rest of the guest's state. This file is linked into vmlinux, because module text
+ * is in vmalloc space.
  *
  * The rules of book3s_64_vio.h hold here, with one exception: this file takes
  * kvm->mmu_lock in its raw form, as other handlers of hcall_real_table do. While
- * it is held, and no invalidation is in progress, a page that the host's page
- * table maps in the VM's memory stays where it is.
+ * it is held, and no invalidation is in progress, pages of the VM's memory stay
+ * where the host's page table maps them.
  *
  * A handler may return H_TOO_HARD at any point before its first store, and at no
  * point after it: virtual mode starts the hcall from the beginning.

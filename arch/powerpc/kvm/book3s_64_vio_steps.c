@@ -2,8 +2,8 @@
 /*
  * TCE tables of PAPR guests: hcalls in steps.
  *
- * An hcall is done in steps if hardware mirrors the table, if a page of entries
- * has to be allocated, or if there are more than KVM_TCE_STEP entries. The
+ * An hcall is done in steps in three cases: hardware mirrors the table, a page of
+ * entries has to be allocated, or there are more than KVM_TCE_STEP entries. The
  * constants below bound a step. Between two steps the vCPU holds nothing. So the
  * writers of book3s_64_vio_table.c wait for one step, the scheduler can run, and
  * a fatal signal ends the hcall.
