@@ -3,13 +3,14 @@
  * Every answer of KVM_IOEVENTFD and KVM_IRQFD: all combinations of flags,
  * lengths, addresses, values and kinds of file, and short sequences of calls.
  *
- * With EVENTFD_ABI_LIST=FILE in the environment the answers are appended to
+ * With EVENTFD_ABI_LIST=FILE in the environment, the answers are appended to
  * FILE, so that the lists of two kernels can be compared. A line with '='
- * starts a group: its name, the number of letters per answer, and the axes over
- * which the answers of one line run, the last one fastest. Each other line is a
- * key, a tab, and the letters of its answers (see answer_letter()). Without the
- * list the cases still check that each answer is a documented one, that what
- * was assigned can be deassigned once, and that a refused call leaves nothing.
+ * starts a group. It has the name, the number of letters per answer, and the
+ * axes of a line; the last axis runs fastest. Each other line is a key, a tab,
+ * and the letters of its answers (see answer_letter()).
+ *
+ * In any case each answer must be a documented one. An assignment can be undone
+ * exactly once, and a call with an error has no effect.
  */
 #include <limits.h>
 #include <stdarg.h>
@@ -31,7 +32,7 @@
 
 static_assert(KVM_IRQFD_FLAG_DEASSIGN == 1, "KVM_IRQFD_FLAG_DEASSIGN");
 
-/* One group of answers, of which a line is in the making. */
+/* A group of answers, and its current line. */
 struct group {
 	FILE *list;
 	char line[ANSWERS_MAX];
@@ -93,7 +94,7 @@ static int answer(struct group *g, int ret)
 	return ret;
 }
 
-/* What must not be: told once per case, not for each of 100,000 answers. */
+/* Reports an error once per case, not for each of 100,000 answers. */
 static void must(struct group *g, bool ok, const char *what, const char *key)
 {
 	if (ok)
@@ -173,7 +174,9 @@ static void files_open(struct files *f, struct kvm_vm *vm)
 	sigaddset(&set, SIGUSR2);
 	f->fd[F_SIGNAL] = signalfd(-1, &set, 0);
 	f->fd[F_INOTIFY] = inotify_init1(0);
-	/* A small kernel may not have it: something else that is no eventfd */
+	/*
+	 * A small kernel may lack it; then use another file that is no eventfd.
+	 */
 	if (f->fd[F_INOTIFY] < 0)
 		f->fd[F_INOTIFY] = open("/dev/zero", O_RDONLY);
 	f->fd[F_MEMFD] = memfd_create("eventfd_abi", 0);
@@ -219,7 +222,7 @@ static void ioeventfd_line(struct group *g, struct kvm_vm *vm, struct files *fil
 		if (!is_eventfd(file))
 			continue;
 		must(g, ret != -EEXIST, "something was left", key);
-		/* Once if it was assigned, else not at all */
+		/* The deassign succeeds once after an assign, else never. */
 		if (!ret)
 			must(g, !door_ioctl(vm, fd, addr, len, flags | DEASSIGN, value),
 			     "cannot be deassigned", key);
@@ -290,9 +293,9 @@ static void key_name(char *buf, size_t size, const struct door_key *k)
 }
 
 /*
- * One registration is there; then for every other key: its deassign with the
- * other eventfd and with the same one (which finds the first only if all is
- * equal), its assign, and its deassign.
+ * There is one registration. Then for every other key: deassign it with the
+ * other eventfd and with the same one, assign it, and deassign it. The second
+ * deassign finds the registration only if the keys are equal.
  */
 TEST(ioeventfd_pairs)
 {
@@ -307,7 +310,7 @@ TEST(ioeventfd_pairs)
 	at = snprintf(axis, sizeof(axis), "second=");
 	for (j = 0; j < n; j++) {
 		key_name(name, sizeof(name), &keys[j]);
-		/* A comma parts the values of an axis */
+		/* A comma separates the values of an axis. */
 		for (i = 0; name[i]; i++)
 			name[i] = name[i] == ',' ? ';' : name[i];
 		at += snprintf(axis + at, sizeof(axis) - at, "%s%s", j ? "," : "", name);
@@ -330,7 +333,7 @@ TEST(ioeventfd_pairs)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* Bits that mean nothing, and pointers. */
+/* Bits without a meaning, and pointers. */
 TEST(padding_and_pointers)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -388,7 +391,7 @@ TEST(padding_and_pointers)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* What each capability answers, as two digits; 'z' stands for 35 and more. */
+/* The answer of each capability, as two digits; 'z' stands for 35 and more. */
 TEST(capabilities)
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -410,7 +413,7 @@ TEST(capabilities)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* A bus that has as many devices as it takes: what ioeventfds get there. */
+/* Ioeventfds on a bus that is full of devices. */
 TEST(ioeventfd_full_bus)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -435,7 +438,9 @@ TEST(ioeventfd_full_bus)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* Coalesced zones share the bus with ioeventfds: registered twice, gone twice. */
+/*
+ * Coalesced zones share the bus with ioeventfds: registered twice, gone twice.
+ */
 TEST(coalesced_zones)
 {
 	static const uint64_t at[] = {
@@ -573,7 +578,7 @@ TEST_F(irqfd, arguments)
 		    "gsi=0,23,24,4095,4096,0xffff,0x7fffffff,0x80000000,0xffffffff");
 	for (i = 0; i < NR_FLAGS * NR_FILES; i++)
 		irqfd_line(&g, self->vm, &files, variant->name, i / NR_FILES, i % NR_FILES);
-	/* Nothing was bound by a call that was refused. */
+	/* A call with an error has bound nothing. */
 	for (i = 0; variant->chip != CHIP_NONE && i <= F_FULL; i++) {
 		ret = irqfd_ioctl(self->vm2, files.fd[i], 5, 0, 0);
 		must(&g, !ret, "is bound", file_names[i]);
@@ -611,7 +616,7 @@ TEST_F(irqfd, sequences)
 	EXPECT_EQ(0, group_end(&g));
 }
 
-/* A VM is handed over: the next one binds the eventfds before the first is closed. */
+/* A handover: the next VM binds the eventfds before the first one is closed. */
 TEST_F(irqfd, handover)
 {
 	struct kvm_vm *old, *new;
@@ -634,13 +639,15 @@ TEST_F(irqfd, handover)
 	kvm_vm_free(new);
 }
 
-/* What is left in an eventfd: '0' nothing, '=' all of @count, '-' less. */
+/* The count left in an eventfd: '0' nothing, '=' all of @count, '-' less. */
 static char what_is_left(int fd, bool semaphore, uint64_t count)
 {
 	uint64_t left, n;
 
 	left = eventfd_take(fd);
-	/* A semaphore is read one at a time; three tell enough */
+	/*
+	 * A read of a semaphore takes 1 of its count; three reads are enough.
+	 */
 	if (semaphore && left) {
 		do {
 			n = eventfd_take(fd);
@@ -653,8 +660,8 @@ static char what_is_left(int fd, bool semaphore, uint64_t count)
 }
 
 /*
- * What an eventfd counts that was signalled before it was assigned: after the
- * assign, and when it was deassigned as well.
+ * The count of an eventfd that was signalled before it was assigned: after the
+ * assign, and after a deassign.
  */
 TEST_F(irqfd, pending)
 {

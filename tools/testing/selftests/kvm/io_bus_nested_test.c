@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ranges within ranges on the I/O bus: ioeventfds in coalesced zones, zones in
- * zones, both on top of the devices of the in-kernel irqchip.  Every write has
- * exactly one taker: an ioeventfd at its address before all else, then the
- * narrowest range that holds all of it, then userspace.
+ * Nested ranges on the I/O bus: ioeventfds in coalesced zones, zones in zones,
+ * and both on devices of the in-kernel irqchip. Every write has exactly one
+ * taker: first an ioeventfd at its address, then the narrowest range that holds
+ * all of it, then userspace.
  */
 #include <pthread.h>
 
@@ -66,19 +66,21 @@ static int zone_add(struct kvm_vm *vm, uint64_t addr, uint32_t size, uint32_t bu
 	return zone_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, addr, size, bus);
 }
 
-/* Takes out every zone that holds all of [addr, addr + size). */
+/* Unregisters every zone that holds all of [addr, addr + size). */
 static int zone_del(struct kvm_vm *vm, uint64_t addr, uint32_t size, uint32_t bus)
 {
 	return zone_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, addr, size, bus);
 }
 
-/* Lets the guest write and says who got it: exactly one, with the right data. */
-static enum taker __who(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
-			uint64_t addr, uint32_t size, uint64_t val)
+/*
+ * Lets the guest write; returns the only taker, which must have the right data.
+ */
+static enum taker __taker_of(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
+			     uint64_t addr, uint32_t size, uint64_t val)
 {
 	struct kvm_coalesced_mmio_ring *ring = ring_of(vcpu);
 	struct kvm_coalesced_mmio *e = ring->coalesced_mmio;
-	enum taker who = DEVICE;
+	enum taker got = DEVICE;
 	struct io_log log;
 	uint64_t data = 0;
 
@@ -90,33 +92,33 @@ static enum taker __who(struct kvm_vcpu *vcpu, int fd, uint32_t bus,
 		TEST_ASSERT(log.nr == 1 && log.exit[0].write && log.exit[0].addr == addr &&
 			    log.exit[0].len == size && log.exit[0].data == val &&
 			    log.exit[0].pio == !!(bus & PIO), "another exit than the write");
-		who = USER;
+		got = USER;
 	}
 	if (ring->last != ring->first) {
 		memcpy(&data, e->data, size);
 		TEST_ASSERT(ring->last == 1 && e->phys_addr == addr && e->len == size &&
 			    e->pio == !!(bus & PIO) && data == val,
 			    "another entry in the ring than the write");
-		TEST_ASSERT(who == DEVICE, "taken by userspace and by a zone");
-		who = ZONE;
+		TEST_ASSERT(got == DEVICE, "taken by userspace and by a zone");
+		got = ZONE;
 	}
 	data = eventfd_take(fd);
 	if (data) {
 		TEST_ASSERT(data == 1, "one write rang %lu times", data);
-		TEST_ASSERT(who == DEVICE, "taken by %s and by an ioeventfd", taker_name[who]);
-		who = DOOR;
+		TEST_ASSERT(got == DEVICE, "taken by %s and by an ioeventfd", taker_name[got]);
+		got = DOOR;
 	}
-	return who;
+	return got;
 }
 
-#define who(bus, addr, size, val)	\
-	__who(self->vcpu, self->fd, bus, addr, size, val)
+#define taker_of(bus, addr, size, val)	\
+	__taker_of(self->vcpu, self->fd, bus, addr, size, val)
 
-/* A wrong taker rarely comes alone: the first few are enough to read. */
+/* Print only the first few wrong takers. */
 static int nr_wrong;
 
-#define EXPECT_WHO(should, bus, addr, size, val) do {			\
-	enum taker __got = who(bus, addr, size, val), __want = (should);	\
+#define EXPECT_TAKER(should, bus, addr, size, val) do {			\
+	enum taker __got = taker_of(bus, addr, size, val), __want = (should);	\
 	bool __wrong = __got != __want;					\
 									\
 	if (!__wrong || nr_wrong++ >= 6) {				\
@@ -155,26 +157,26 @@ static void ioeventfd_in_zone(struct __test_metadata *_metadata,
 		if (!zone_first)
 			ASSERT_EQ(0, zone_add(self->vm, at, 0x100, bus));
 
-		EXPECT_WHO(USER, bus, at - 4, 4, 1);
+		EXPECT_TAKER(USER, bus, at - 4, 4, 1);
 		for (off = 0; off < 0x100; off += 4)
-			EXPECT_WHO(off == 0x40 ? DOOR : ZONE, bus, at + off, 4, 1);
+			EXPECT_TAKER(off == 0x40 ? DOOR : ZONE, bus, at + off, 4, 1);
 		for (off = 0; off < 0x100; off += 2)
-			EXPECT_WHO(off == 0x80 ? DOOR : ZONE, bus, at + off, 2, 7);
-		EXPECT_WHO(ZONE, bus, at + 0x80, 2, 8);
-		EXPECT_WHO(ZONE, bus, at + 0x40, 1, 1);
-		EXPECT_WHO(ZONE, bus, at + 0x41, 1, 1);
-		EXPECT_WHO(USER, bus, at + 0x100, 4, 1);
+			EXPECT_TAKER(off == 0x80 ? DOOR : ZONE, bus, at + off, 2, 7);
+		EXPECT_TAKER(ZONE, bus, at + 0x80, 2, 8);
+		EXPECT_TAKER(ZONE, bus, at + 0x40, 1, 1);
+		EXPECT_TAKER(ZONE, bus, at + 0x41, 1, 1);
+		EXPECT_TAKER(USER, bus, at + 0x100, 4, 1);
 
-		/* Without the ioeventfds the zone has it all. */
+		/* Without the ioeventfds, the zone takes all writes. */
 		door_deassign(self->vm, self->fd, at + 0x40, 4, bus, 0);
-		EXPECT_WHO(ZONE, bus, at + 0x40, 4, 1);
-		EXPECT_WHO(DOOR, bus, at + 0x80, 2, 7);
-		/* And without the zone there are just the ioeventfds. */
+		EXPECT_TAKER(ZONE, bus, at + 0x40, 4, 1);
+		EXPECT_TAKER(DOOR, bus, at + 0x80, 2, 7);
+		/* Without the zone, there are only the ioeventfds. */
 		EXPECT_EQ(0, zone_del(self->vm, at, 0x100, bus));
-		EXPECT_WHO(DOOR, bus, at + 0x80, 2, 7);
-		EXPECT_WHO(USER, bus, at + 0x40, 4, 1);
+		EXPECT_TAKER(DOOR, bus, at + 0x80, 2, 7);
+		EXPECT_TAKER(USER, bus, at + 0x40, 4, 1);
 		door_deassign(self->vm, self->fd, at + 0x80, 2, bus | DM, 7);
-		EXPECT_WHO(USER, bus, at + 0x80, 2, 7);
+		EXPECT_TAKER(USER, bus, at + 0x80, 2, 7);
 	}
 }
 
@@ -199,13 +201,13 @@ TEST_F(bus, any_length_ioeventfd_in_zone)
 		door_assign(self->vm, self->fd, at + 0x20, 0, bus, 0);
 		for (size = 1; size <= 4; size *= 2)
 			for (off = 0; off < 0x80; off += size)
-				EXPECT_WHO(off == 0x20 ? DOOR : ZONE, bus, at + off, size, 1);
+				EXPECT_TAKER(off == 0x20 ? DOOR : ZONE, bus, at + off, size, 1);
 		EXPECT_EQ(0, zone_del(self->vm, at, 0x80, bus));
-		EXPECT_WHO(DOOR, bus, at + 0x20, 4, 1);
+		EXPECT_TAKER(DOOR, bus, at + 0x20, 4, 1);
 	}
 }
 
-/* At the first and the last byte of a zone, and of the same size as it. */
+/* At the first and the last byte of a zone, and of the same size. */
 TEST_F(bus, ioeventfd_at_the_edges)
 {
 	uint32_t bus, off;
@@ -219,11 +221,11 @@ TEST_F(bus, ioeventfd_at_the_edges)
 		ASSERT_EQ(0, zone_add(self->vm, at + 32, 4, bus));
 		door_assign(self->vm, self->fd, at + 32, 4, bus, 0);
 		for (off = 0; off < 16; off++)
-			EXPECT_WHO(off == 0 || off == 15 ? DOOR : ZONE, bus, at + off, 1, 1);
-		EXPECT_WHO(ZONE, bus, at, 4, 1);
-		EXPECT_WHO(DOOR, bus, at + 32, 4, 1);
-		EXPECT_WHO(ZONE, bus, at + 32, 2, 1);
-		EXPECT_WHO(ZONE, bus, at + 34, 2, 1);
+			EXPECT_TAKER(off == 0 || off == 15 ? DOOR : ZONE, bus, at + off, 1, 1);
+		EXPECT_TAKER(ZONE, bus, at, 4, 1);
+		EXPECT_TAKER(DOOR, bus, at + 32, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at + 32, 2, 1);
+		EXPECT_TAKER(ZONE, bus, at + 34, 2, 1);
 	}
 }
 
@@ -242,14 +244,15 @@ TEST_F(bus, zones_in_zones)
 		for (i = 0; i < ARRAY_SIZE(zones); i++)
 			ASSERT_EQ(0, zone_add(self->vm, at + zones[i].off, zones[i].size, bus));
 		for (off = 0; off < 0x400; off += 4)
-			EXPECT_WHO(ZONE, bus, at + off, 4, 1);
-		EXPECT_WHO(USER, bus, at + 0x400, 4, 1);
+			EXPECT_TAKER(ZONE, bus, at + off, 4, 1);
+		EXPECT_TAKER(USER, bus, at + 0x400, 4, 1);
 
 		/* The outermost only: nothing else holds all of its range. */
 		EXPECT_EQ(0, zone_del(self->vm, at, 0x400, bus));
 		for (off = 0; off < 0x400; off += 4) {
-			EXPECT_WHO((off >= 0x100 && off < 0x200) || (off >= 0x300 && off < 0x380) ?
-				   ZONE : USER, bus, at + off, 4, 1);
+			EXPECT_TAKER((off >= 0x100 && off < 0x200) ||
+				     (off >= 0x300 && off < 0x380) ?
+				     ZONE : USER, bus, at + off, 4, 1);
 		}
 	}
 }
@@ -264,23 +267,23 @@ TEST_F(bus, partial_overlap)
 		ASSERT_EQ(0, zone_add(self->vm, at, 6, bus));
 		ASSERT_EQ(0, zone_add(self->vm, at + 16, 4, bus));
 		ASSERT_EQ(0, zone_add(self->vm, at + 20, 4, bus));
-		EXPECT_WHO(ZONE, bus, at, 4, 1);
-		EXPECT_WHO(ZONE, bus, at + 4, 2, 1);
-		EXPECT_WHO(USER, bus, at + 4, 4, 1);
-		EXPECT_WHO(ZONE, bus, at + 16, 4, 1);
-		EXPECT_WHO(ZONE, bus, at + 20, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at + 4, 2, 1);
+		EXPECT_TAKER(USER, bus, at + 4, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at + 16, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at + 20, 4, 1);
 		if (!bus)
-			EXPECT_WHO(USER, bus, at + 16, 8, 1);
+			EXPECT_TAKER(USER, bus, at + 16, 8, 1);
 #ifdef __x86_64__
-		EXPECT_WHO(USER, bus, at - 2, 4, 1);
-		EXPECT_WHO(USER, bus, at + 18, 4, 1);
-		EXPECT_WHO(ZONE, bus, at + 2, 4, 1);
-		EXPECT_WHO(USER, bus, at + 3, 4, 1);
+		EXPECT_TAKER(USER, bus, at - 2, 4, 1);
+		EXPECT_TAKER(USER, bus, at + 18, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at + 2, 4, 1);
+		EXPECT_TAKER(USER, bus, at + 3, 4, 1);
 #endif
 	}
 }
 
-/* An empty zone holds no access, and is in nobody's way. */
+/* An empty zone holds no access, and has no effect on others. */
 TEST_F(bus, empty_zone)
 {
 	uint32_t bus;
@@ -289,17 +292,17 @@ TEST_F(bus, empty_zone)
 		uint64_t at = base_of(bus);
 
 		zone_add(self->vm, at, 0, bus);
-		EXPECT_WHO(USER, bus, at, 4, 1);
+		EXPECT_TAKER(USER, bus, at, 4, 1);
 		door_assign(self->vm, self->fd, at, 4, bus, 0);
-		EXPECT_WHO(DOOR, bus, at, 4, 1);
+		EXPECT_TAKER(DOOR, bus, at, 4, 1);
 		ASSERT_EQ(0, zone_add(self->vm, at - 8, 32, bus));
-		EXPECT_WHO(DOOR, bus, at, 4, 1);
-		EXPECT_WHO(ZONE, bus, at - 8, 4, 1);
-		EXPECT_WHO(ZONE, bus, at + 4, 4, 1);
+		EXPECT_TAKER(DOOR, bus, at, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at - 8, 4, 1);
+		EXPECT_TAKER(ZONE, bus, at + 4, 4, 1);
 	}
 }
 
-/* Reads are for nobody on the bus here. */
+/* No taker on the bus accepts reads here. */
 TEST_F(bus, reads)
 {
 	struct io_log log;
@@ -319,7 +322,7 @@ TEST_F(bus, reads)
 	}
 }
 
-/* Any set of zones and ioeventfds against the rule, spelled out. */
+/* Random zones and ioeventfds, compared with a model of the rule. */
 struct range {
 	uint32_t off, size;
 };
@@ -370,7 +373,7 @@ static void one_layout(struct __test_metadata *_metadata, struct _test_data_bus 
 			if (!ret)
 				l.door[l.nr_doors++] = r;
 		}
-		/* Some go again. */
+		/* Remove some of them. */
 		if (l.nr_doors && rand_r(seed) % 5 == 0) {
 			struct range *out = &l.door[rand_r(seed) % l.nr_doors];
 
@@ -380,14 +383,14 @@ static void one_layout(struct __test_metadata *_metadata, struct _test_data_bus 
 	}
 	for (size = 1; size <= (bus ? 4 : 8); size *= 2) {
 		for (off = 0; off < 64; off += HAVE_PIO ? 1 : size)
-			EXPECT_WHO(want(&l, off, size), bus, at + off, size, off);
+			EXPECT_TAKER(want(&l, off, size), bus, at + off, size, off);
 	}
 	for (i = 0; i < l.nr_doors; i++)
 		door_deassign(self->vm, self->fd, at + l.door[i].off, l.door[i].size, bus, 0);
 	for (i = 0; i < l.nr_zones; i++)
 		EXPECT_EQ(0, zone_del(self->vm, at + l.zone[i].off, l.zone[i].size, bus));
 	for (off = 0; off < 64; off += 4)
-		EXPECT_WHO(USER, bus, at + off, 4, off);
+		EXPECT_TAKER(USER, bus, at + off, 4, off);
 }
 
 TEST_F_TIMEOUT(bus, any_layout, LONG_TIMEOUT)
@@ -402,7 +405,7 @@ TEST_F_TIMEOUT(bus, any_layout, LONG_TIMEOUT)
 	}
 }
 
-/* 2 GiB, and the most a zone can be. */
+/* Zones of 2 GiB, and of the greatest size. */
 TEST_F(bus, huge_zone)
 {
 	static const uint32_t sizes[] = { 0x7fff0000, 0x80000000, 0xc0000000, 0xfffff000 };
@@ -419,23 +422,23 @@ TEST_F(bus, huge_zone)
 
 		virt_map(self->vm, last, last, 2);
 		ASSERT_EQ(0, zone_add(self->vm, at, sizes[i], 0));
-		EXPECT_WHO(USER, 0, at - 4, 4, 1);
-		EXPECT_WHO(ZONE, 0, at, 4, 1);
-		EXPECT_WHO(ZONE, 0, at + 0x40000000, 4, 1);
-		EXPECT_WHO(ZONE, 0, last, 4, 1);
-		EXPECT_WHO(ZONE, 0, last + 4092, 4, 1);
-		EXPECT_WHO(USER, 0, last + 4096, 4, 1);
+		EXPECT_TAKER(USER, 0, at - 4, 4, 1);
+		EXPECT_TAKER(ZONE, 0, at, 4, 1);
+		EXPECT_TAKER(ZONE, 0, at + 0x40000000, 4, 1);
+		EXPECT_TAKER(ZONE, 0, last, 4, 1);
+		EXPECT_TAKER(ZONE, 0, last + 4092, 4, 1);
+		EXPECT_TAKER(USER, 0, last + 4096, 4, 1);
 		door_assign(self->vm, self->fd, at + 0x40000000, 4, 0, 0);
-		EXPECT_WHO(DOOR, 0, at + 0x40000000, 4, 1);
-		EXPECT_WHO(ZONE, 0, at + 0x40000004, 4, 1);
-		EXPECT_WHO(DOOR, 0, DOOR_GPA, 4, 1);
+		EXPECT_TAKER(DOOR, 0, at + 0x40000000, 4, 1);
+		EXPECT_TAKER(ZONE, 0, at + 0x40000004, 4, 1);
+		EXPECT_TAKER(DOOR, 0, DOOR_GPA, 4, 1);
 		door_deassign(self->vm, self->fd, at + 0x40000000, 4, 0, 0);
 		EXPECT_EQ(0, zone_del(self->vm, at, sizes[i], 0));
-		EXPECT_WHO(USER, 0, at + 0x40000000, 4, 1);
+		EXPECT_TAKER(USER, 0, at + 0x40000000, 4, 1);
 	}
 }
 
-/* To the last byte there is, of memory and of ports. */
+/* Zones up to the last byte of memory and of ports. */
 TEST_F(bus, zone_to_the_end)
 {
 	uint32_t bus;
@@ -447,28 +450,28 @@ TEST_F(bus, zone_to_the_end)
 		door_assign(self->vm, self->fd, base_of(bus) + 4, 4, bus, 0);
 		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -1ull, 0, bus, 0));
 		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -9ull, 8, bus, 0));
-		EXPECT_WHO(ZONE, bus, base_of(bus), 4, 1);
-		EXPECT_WHO(DOOR, bus, base_of(bus) + 4, 4, 1);
-		EXPECT_WHO(ZONE, bus, base_of(bus) + 8, 4, 1);
-		EXPECT_WHO(USER, bus, base_of(bus) + 0x10, 4, 1);
+		EXPECT_TAKER(ZONE, bus, base_of(bus), 4, 1);
+		EXPECT_TAKER(DOOR, bus, base_of(bus) + 4, 4, 1);
+		EXPECT_TAKER(ZONE, bus, base_of(bus) + 8, 4, 1);
+		EXPECT_TAKER(USER, bus, base_of(bus) + 0x10, 4, 1);
 		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -1ull, 0, bus | DEASSIGN, 0));
 		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, -9ull, 8, bus | DEASSIGN, 0));
 	}
 	if (HAVE_PIO) {
 		ASSERT_EQ(0, zone_add(self->vm, 0xfff0, 0x10, PIO));
 		door_assign(self->vm, self->fd, 0xfffe, 1, PIO, 0);
-		EXPECT_WHO(USER, PIO, 0xffec, 4, 1);
-		EXPECT_WHO(ZONE, PIO, 0xfff0, 4, 1);
-		EXPECT_WHO(ZONE, PIO, 0xfffc, 4, 1);
-		EXPECT_WHO(DOOR, PIO, 0xfffe, 1, 1);
-		EXPECT_WHO(ZONE, PIO, 0xffff, 1, 1);
+		EXPECT_TAKER(USER, PIO, 0xffec, 4, 1);
+		EXPECT_TAKER(ZONE, PIO, 0xfff0, 4, 1);
+		EXPECT_TAKER(ZONE, PIO, 0xfffc, 4, 1);
+		EXPECT_TAKER(DOOR, PIO, 0xfffe, 1, 1);
+		EXPECT_TAKER(ZONE, PIO, 0xffff, 1, 1);
 		ASSERT_EQ(0, zone_add(self->vm, 0x8000, 0x8000, PIO));
-		EXPECT_WHO(ZONE, PIO, 0xffff, 1, 1);
-		EXPECT_WHO(ZONE, PIO, 0x8000, 4, 1);
+		EXPECT_TAKER(ZONE, PIO, 0xffff, 1, 1);
+		EXPECT_TAKER(ZONE, PIO, 0x8000, 4, 1);
 	}
 }
 
-/* One call takes out every zone around a byte, and only those. */
+/* One call unregisters every zone around a byte, and only those. */
 TEST_F(bus, unregister_many_at_once)
 {
 	uint32_t bus;
@@ -480,21 +483,21 @@ TEST_F(bus, unregister_many_at_once)
 		for (j = 0; j < 5; j++) {
 			for (i = 0; i < 16; i++)
 				ASSERT_EQ(0, zone_add(self->vm, at + i * 2, 64 - i * 4, bus));
-			/* Twice the same is two zones. */
+			/* Two registrations of the same zone make two zones. */
 			ASSERT_EQ(0, zone_add(self->vm, at + 30, 4, bus));
 			ASSERT_EQ(0, zone_add(self->vm, at + 64, 4, bus));
 			door_assign(self->vm, self->fd, at + 32, 1, bus, 0);
-			EXPECT_WHO(ZONE, bus, at + 28, 4, 1);
+			EXPECT_TAKER(ZONE, bus, at + 28, 4, 1);
 			EXPECT_EQ(0, zone_del(self->vm, at + 31, 1, bus));
 			for (i = 0; i < 64; i += 4)
-				EXPECT_WHO(USER, bus, at + i, 4, 1);
-			EXPECT_WHO(DOOR, bus, at + 32, 1, 1);
-			EXPECT_WHO(ZONE, bus, at + 64, 4, 1);
+				EXPECT_TAKER(USER, bus, at + i, 4, 1);
+			EXPECT_TAKER(DOOR, bus, at + 32, 1, 1);
+			EXPECT_TAKER(ZONE, bus, at + 64, 4, 1);
 			EXPECT_EQ(0, zone_del(self->vm, at + 64, 4, bus));
 			door_deassign(self->vm, self->fd, at + 32, 1, bus, 0);
 		}
 	}
-	/* Unregistering what is not there, and a pio that is no bool. */
+	/* Unregister a zone that does not exist; an invalid value of pio. */
 	EXPECT_EQ(0, zone_del(self->vm, DOOR_GPA, 4, 0));
 	EXPECT_EQ(-1, ioctl(self->vm->fd, KVM_REGISTER_COALESCED_MMIO,
 			    &(struct kvm_coalesced_mmio_zone) { .size = 4, .pio = 2 }));
@@ -504,7 +507,7 @@ TEST_F(bus, unregister_many_at_once)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* The ring's indices are userspace's to write, and never an index unchecked. */
+/* Userspace writes the indices of the ring; KVM must check them. */
 TEST_F(bus, ring_index_out_of_range)
 {
 	struct kvm_coalesced_mmio_ring *ring = self->ring;
@@ -528,18 +531,18 @@ TEST_F(bus, ring_index_out_of_range)
 		EXPECT_EQ(0, memcmp(before, ring, sizeof(before)))
 			TH_LOG("last 0x%x", bad[i]);
 
-		/* An ioeventfd in the zone has no use for the ring. */
+		/* An ioeventfd in the zone does not use the ring. */
 		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA + 8, 4, 1, &log));
 		EXPECT_EQ(1, eventfd_take(self->fd));
 
-		/* Nothing to overwrite, and where it goes is last. */
+		/* The ring has room, and the entry goes to index last. */
 		ring->first = bad[i];
 		ring->last = 3;
 		guest_write(self->vcpu, 0, DOOR_GPA, 4, 0x55aa, &log);
 		EXPECT_EQ(bad[i], ring->first);
 		EXPECT_TRUE(ring->last == 3 || ring->last == 4);
 	}
-	EXPECT_WHO(ZONE, 0, DOOR_GPA, 4, 1);
+	EXPECT_TAKER(ZONE, 0, DOOR_GPA, 4, 1);
 }
 
 TEST_F(bus, ring_full)
@@ -556,7 +559,10 @@ TEST_F(bus, ring_full)
 	ring->last = 0;
 	for (i = 0; i < max - 1; i++)
 		EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
-	/* No zone has room: userspace's turn. Ioeventfds need none. */
+	/*
+	 * No zone has room, so userspace gets the write. Ioeventfds need no
+	 * room.
+	 */
 	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
 	EXPECT_EQ(0, guest_write(self->vcpu, 0, DOOR_GPA + 8, 4, i, &log));
 	EXPECT_EQ(1, eventfd_take(self->fd));
@@ -565,7 +571,7 @@ TEST_F(bus, ring_full)
 	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, i, &log));
 }
 
-/* A thousand devices on a bus; ioeventfds do not count. */
+/* A bus takes 1000 devices, and further ioeventfds. */
 TEST_F_TIMEOUT(bus, device_limit, LONG_TIMEOUT)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -579,7 +585,7 @@ TEST_F_TIMEOUT(bus, device_limit, LONG_TIMEOUT)
 			ASSERT_EQ(0, zone_add(vm, 0x1000 + i * 8, 8, bus));
 		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x1000 + i * 8, 8, bus));
 		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x1000, 8, bus));
-		/* One goes, one comes. */
+		/* Remove one, add one. */
 		EXPECT_EQ(0, zone_del(vm, 0x1000 + 500 * 8, 8, bus));
 		EXPECT_EQ(0, zone_add(vm, 0x9000, 8, bus));
 		EXPECT_EQ(-ENOSPC, zone_add(vm, 0x9000, 8, bus));
@@ -593,7 +599,7 @@ TEST_F_TIMEOUT(bus, device_limit, LONG_TIMEOUT)
 	kvm_vm_free(vm);
 }
 
-/* Where no device fits any more an ioeventfd does. */
+/* A bus that is full of devices still takes an ioeventfd. */
 TEST_F_TIMEOUT(bus, ioeventfds_on_full_bus, LONG_TIMEOUT)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -608,7 +614,7 @@ TEST_F_TIMEOUT(bus, ioeventfds_on_full_bus, LONG_TIMEOUT)
 	kvm_vm_free(vm);
 }
 
-/* With a full bus around them, those that are left are as they were. */
+/* On a full bus, the remaining ones are unchanged. */
 TEST_F_TIMEOUT(bus, unregister_leaves_the_others, LONG_TIMEOUT)
 {
 	const int nr = 256;
@@ -628,8 +634,8 @@ TEST_F_TIMEOUT(bus, unregister_leaves_the_others, LONG_TIMEOUT)
 			there[gone] = false;
 		}
 		for (i = 0; i < nr; i += step % 3 + 1) {
-			EXPECT_WHO(there[i] ? ZONE : USER, 0, DOOR_GPA + i * 8, 4, i);
-			EXPECT_WHO(DOOR, 0, DOOR_GPA + i * 8 + 4, 4, i);
+			EXPECT_TAKER(there[i] ? ZONE : USER, 0, DOOR_GPA + i * 8, 4, i);
+			EXPECT_TAKER(DOOR, 0, DOOR_GPA + i * 8 + 4, 4, i);
 		}
 	}
 }
@@ -653,7 +659,7 @@ static void *zone_storm(void *arg)
 	return NULL;
 }
 
-/* Zones come and go around a vCPU's writes: each goes to one or to the other. */
+/* Zones come and go during writes; each write has exactly one taker. */
 TEST_F(bus, zones_under_way)
 {
 	struct storm s = { .vm = self->vm, .at = DOOR_GPA };
@@ -665,8 +671,8 @@ TEST_F(bus, zones_under_way)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, zone_storm, &s));
 	end = now_ns() + 2000000000ull;
 	for (i = 0; now_ns() < end; i++) {
-		n[who(0, DOOR_GPA + 16, 4, i)]++;
-		EXPECT_WHO(DOOR, 0, DOOR_GPA + 20, 4, i);
+		n[taker_of(0, DOOR_GPA + 16, 4, i)]++;
+		EXPECT_TAKER(DOOR, 0, DOOR_GPA + 20, 4, i);
 	}
 	WRITE_ONCE(s.stop, true);
 	pthread_join(thread, NULL);
@@ -683,28 +689,28 @@ static uint8_t pic_imr(struct kvm_vm *vm)
 	return chip.chip.pic.imr;
 }
 
-/* An ioeventfd on a port of the interrupt controller has the first word. */
+/* An ioeventfd on a port of the interrupt controller comes first. */
 TEST_F(bus, ioeventfd_on_pic)
 {
-	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x5a);
+	EXPECT_TAKER(DEVICE, PIO, 0x21, 1, 0x5a);
 	EXPECT_EQ(0x5a, pic_imr(self->vm));
 	door_assign(self->vm, self->fd, 0x21, 1, PIO | DM, 0xa5);
-	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x5b);
+	EXPECT_TAKER(DEVICE, PIO, 0x21, 1, 0x5b);
 	EXPECT_EQ(0x5b, pic_imr(self->vm));
-	EXPECT_WHO(DOOR, PIO, 0x21, 1, 0xa5);
+	EXPECT_TAKER(DOOR, PIO, 0x21, 1, 0xa5);
 	EXPECT_EQ(0x5b, pic_imr(self->vm));
 
-	/* What is read is still the device. */
+	/* Reads still go to the device. */
 	EXPECT_EQ(0, guest_read(self->vcpu, PIO, 0x21, 1, NULL));
 	EXPECT_EQ(0, eventfd_take(self->fd));
 	door_deassign(self->vm, self->fd, 0x21, 1, PIO | DM, 0xa5);
-	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0xa5);
+	EXPECT_TAKER(DEVICE, PIO, 0x21, 1, 0xa5);
 	EXPECT_EQ(0xa5, pic_imr(self->vm));
 
-	/* Any length, at the device's first port. */
+	/* Any length, at the first port of the device. */
 	door_assign(self->vm, self->fd, 0x20, 0, PIO, 0);
-	EXPECT_WHO(DOOR, PIO, 0x20, 1, 0x0b);
-	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x33);
+	EXPECT_TAKER(DOOR, PIO, 0x20, 1, 0x0b);
+	EXPECT_TAKER(DEVICE, PIO, 0x21, 1, 0x33);
 	EXPECT_EQ(0x33, pic_imr(self->vm));
 }
 
@@ -715,15 +721,15 @@ TEST_F(bus, ioeventfd_on_pit)
 
 	vm_ioctl(self->vm, KVM_CREATE_PIT2, &config);
 	for (port = 0x40; port <= 0x43; port++) {
-		EXPECT_WHO(DEVICE, PIO, port, 1, 0);
+		EXPECT_TAKER(DEVICE, PIO, port, 1, 0);
 		door_assign(self->vm, self->fd, port, 1, PIO, 0);
-		EXPECT_WHO(DOOR, PIO, port, 1, 0);
+		EXPECT_TAKER(DOOR, PIO, port, 1, 0);
 		door_deassign(self->vm, self->fd, port, 1, PIO, 0);
-		EXPECT_WHO(DEVICE, PIO, port, 1, 0);
+		EXPECT_TAKER(DEVICE, PIO, port, 1, 0);
 	}
 }
 
-/* Ioeventfds that were there before the device, on it and beside it. */
+/* Ioeventfds from before the device, at it and beside it. */
 TEST_F(bus, pit_after_ioeventfds)
 {
 	struct kvm_pit_config config = { };
@@ -732,59 +738,62 @@ TEST_F(bus, pit_after_ioeventfds)
 	door_assign(self->vm, self->fd, 0x44, 1, PIO, 0);
 	ASSERT_EQ(0, zone_add(self->vm, 0x30, 0x40, PIO));
 	vm_ioctl(self->vm, KVM_CREATE_PIT2, &config);
-	EXPECT_WHO(DEVICE, PIO, 0x40, 1, 0);
-	EXPECT_WHO(DOOR, PIO, 0x41, 1, 0);
-	EXPECT_WHO(DEVICE, PIO, 0x42, 1, 0);
-	EXPECT_WHO(DEVICE, PIO, 0x43, 1, 0);
-	EXPECT_WHO(DOOR, PIO, 0x44, 1, 0);
-	EXPECT_WHO(ZONE, PIO, 0x3f, 1, 0);
-	EXPECT_WHO(ZONE, PIO, 0x45, 1, 0);
-	EXPECT_WHO(ZONE, PIO, 0x3e, 4, 0);
+	EXPECT_TAKER(DEVICE, PIO, 0x40, 1, 0);
+	EXPECT_TAKER(DOOR, PIO, 0x41, 1, 0);
+	EXPECT_TAKER(DEVICE, PIO, 0x42, 1, 0);
+	EXPECT_TAKER(DEVICE, PIO, 0x43, 1, 0);
+	EXPECT_TAKER(DOOR, PIO, 0x44, 1, 0);
+	EXPECT_TAKER(ZONE, PIO, 0x3f, 1, 0);
+	EXPECT_TAKER(ZONE, PIO, 0x45, 1, 0);
+	EXPECT_TAKER(ZONE, PIO, 0x3e, 4, 0);
 }
 
-/* The narrower range is asked first, device or zone. */
+/* The narrower range comes first, whether device or zone. */
 TEST_F(bus, narrowest_first)
 {
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	const uint64_t ioapic = 0xfec00000;
 
-	/* A zone around a device: the device. */
+	/* A zone around a device: the device gets the write. */
 	ASSERT_EQ(0, zone_add(self->vm, 0x10, 0x20, PIO));
-	EXPECT_WHO(ZONE, PIO, 0x1f, 1, 1);
-	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x12);
+	EXPECT_TAKER(ZONE, PIO, 0x1f, 1, 1);
+	EXPECT_TAKER(DEVICE, PIO, 0x21, 1, 0x12);
 	EXPECT_EQ(0x12, pic_imr(self->vm));
-	EXPECT_WHO(ZONE, PIO, 0x22, 1, 1);
-	EXPECT_WHO(ZONE, PIO, 0x1f, 2, 1);
+	EXPECT_TAKER(ZONE, PIO, 0x22, 1, 1);
+	EXPECT_TAKER(ZONE, PIO, 0x1f, 2, 1);
 
-	/* A zone in a device: the zone, and the device around it. */
+	/*
+	 * A zone in a device: the zone gets the write, the device those around
+	 * it.
+	 */
 	virt_map(self->vm, ioapic, ioapic, 1);
-	EXPECT_WHO(DEVICE, 0, ioapic, 4, 0x10);
+	EXPECT_TAKER(DEVICE, 0, ioapic, 4, 0x10);
 	ASSERT_EQ(0, zone_add(self->vm, ioapic, 4, 0));
-	EXPECT_WHO(ZONE, 0, ioapic, 4, 0x11);
+	EXPECT_TAKER(ZONE, 0, ioapic, 4, 0x11);
 	vm_ioctl(self->vm, KVM_GET_IRQCHIP, &chip);
 	EXPECT_EQ(0x10, chip.chip.ioapic.ioregsel);
-	EXPECT_WHO(DEVICE, 0, ioapic + 0x10, 4, 0x10041);
+	EXPECT_TAKER(DEVICE, 0, ioapic + 0x10, 4, 0x10041);
 	vm_ioctl(self->vm, KVM_GET_IRQCHIP, &chip);
 	EXPECT_EQ(0x41, chip.chip.ioapic.redirtbl[0].fields.vector);
 	EXPECT_EQ(0, zone_del(self->vm, ioapic, 4, 0));
-	EXPECT_WHO(DEVICE, 0, ioapic, 4, 0x12);
+	EXPECT_TAKER(DEVICE, 0, ioapic, 4, 0x12);
 	vm_ioctl(self->vm, KVM_GET_IRQCHIP, &chip);
 	EXPECT_EQ(0x12, chip.chip.ioapic.ioregsel);
 }
 
-/* Of equals the one that was there first. */
+/* Of equal ranges, the one that was registered first. */
 TEST_F(bus, earliest_first)
 {
 	struct kvm_pit_config config = { };
 
 	ASSERT_EQ(0, zone_add(self->vm, 0x20, 2, PIO));
-	EXPECT_WHO(DEVICE, PIO, 0x21, 1, 0x13);
+	EXPECT_TAKER(DEVICE, PIO, 0x21, 1, 0x13);
 	ASSERT_EQ(0, zone_add(self->vm, 0x40, 4, PIO));
 	vm_ioctl(self->vm, KVM_CREATE_PIT2, &config);
-	EXPECT_WHO(ZONE, PIO, 0x40, 1, 1);
-	EXPECT_WHO(ZONE, PIO, 0x43, 1, 1);
+	EXPECT_TAKER(ZONE, PIO, 0x40, 1, 1);
+	EXPECT_TAKER(ZONE, PIO, 0x43, 1, 1);
 	EXPECT_EQ(0, zone_del(self->vm, 0x40, 4, PIO));
-	EXPECT_WHO(DEVICE, PIO, 0x40, 1, 1);
+	EXPECT_TAKER(DEVICE, PIO, 0x40, 1, 1);
 }
 #endif /* __x86_64__ */
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is left of ioeventfds, zones and irqfds after an allocation has failed:
- * everything as it was.  And whatever needs no memory, that is all that takes
- * something out, must not fail for the lack of it.
+ * Ioeventfds, zones and irqfds after an allocation has failed: all must be as
+ * before. Removals need no memory, so they must not fail for the lack of it.
  *
- * A kernel with fault injection (FAILSLAB, FAULT_INJECTION_DEBUG_FS) lets each
- * allocation of a call fail in turn.  Others have the limit of a memory cgroup.
+ * With fault injection (FAILSLAB, FAULT_INJECTION_DEBUG_FS), each allocation of
+ * a call fails in turn. Other kernels have the limit of a memory cgroup.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -62,7 +61,7 @@ static bool have_faults(void)
 	write_file("-1", "/sys/kernel/debug/failslab/times");
 	write_file("100", "/sys/kernel/debug/failslab/probability");
 
-	/* Opened here: that takes memory. */
+	/* Open it here, because that needs memory. */
 	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	all_fd = open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
 	return nth_fd >= 0 && all_fd >= 0;
@@ -76,7 +75,7 @@ static void fail_nth(int n)
 	TEST_ASSERT(pwrite(nth_fd, text, len, 0) == len, "fail-nth: errno %d", errno);
 }
 
-/* Was there an nth allocation?  Ends the injection too. */
+/* Ends the injection. Returns true if there was an nth allocation. */
 static bool was_hit(void)
 {
 	char text[16] = "";
@@ -88,7 +87,7 @@ static bool was_hit(void)
 	return hit;
 }
 
-/* From here on, or no longer, every allocation of this task fails. */
+/* Makes every allocation of this task fail, or ends that. */
 static void fail_all(bool on)
 {
 	TEST_ASSERT(pwrite(all_fd, on ? "1" : "0", 1, 0) == 1, "make-it-fail: errno %d", errno);
@@ -111,7 +110,7 @@ FIXTURE_SETUP(faults)
 		     kvm_check_cap(KVM_CAP_COALESCED_MMIO) * getpagesize();
 	self->fd = new_eventfd();
 	self->other = new_eventfd();
-	/* The first run builds page tables and the like. */
+	/* The first run allocates page tables and the like. */
 	guest_write(self->vcpu, 0, ZONE_GPA, 4, 1, NULL);
 	guest_write(self->vcpu, 0, DOOR_GPA, 4, 1, NULL);
 }
@@ -132,7 +131,7 @@ static int zone_ioctl(struct kvm_vm *vm, unsigned long cmd, uint64_t addr, uint3
 	return ioctl(vm->fd, cmd, &zone) ? -errno : 0;
 }
 
-/* The tests below would pass on a kernel whose faults do nothing. */
+/* Without working fault injection, the tests below would always pass. */
 TEST_F(faults, injection)
 {
 	int fd;
@@ -146,7 +145,7 @@ TEST_F(faults, injection)
 	close(fd);
 }
 
-/* Does the write ring @fd, and if not, does it reach userspace? */
+/* Returns true if the write signals @fd; if not, it must reach userspace. */
 static bool rung(struct _test_data_faults *self, uint64_t addr, uint32_t size, uint64_t data)
 {
 	int exits = guest_write(self->vcpu, 0, addr, size, data, NULL);
@@ -170,8 +169,8 @@ static bool coalesced(struct _test_data_faults *self, uint64_t addr)
 }
 
 /*
- * With 0, 1, 2 ... ioeventfds there already, by address or by data or by both,
- * let each allocation of the next assign fail until one has none left to fail.
+ * There are 0, 1, 2 ... ioeventfds, by address, by data or by both. Each
+ * allocation of the next assign fails in turn, until the assign succeeds.
  */
 static void assign_fails(struct __test_metadata *_metadata, struct _test_data_faults *self,
 			 bool by_data, uint32_t len)
@@ -194,7 +193,7 @@ static void assign_fails(struct __test_metadata *_metadata, struct _test_data_fa
 			if (!ret)
 				break;
 			failed++;
-			/* Neither there nor half there. */
+			/* The assign has had no effect. */
 			ASSERT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, at, len,
 						      flags | DEASSIGN, i));
 			ASSERT_FALSE(rung(self, at, len ?: 4, i)) TH_LOG("door %d", i);
@@ -228,7 +227,7 @@ TEST_F_TIMEOUT(faults, assign_any_length, LONG_TIMEOUT)
 	assign_fails(_metadata, self, false, 0);
 }
 
-/* With no memory at all, in an order that leaves holes everywhere. */
+/* Without any memory, in an order that leaves gaps. */
 static void deassign_all(struct __test_metadata *_metadata, struct _test_data_faults *self,
 			 bool by_data)
 {
@@ -295,7 +294,7 @@ TEST_F_TIMEOUT(faults, zone_register, LONG_TIMEOUT)
 	EXPECT_LE(40, failed);
 }
 
-/* The other devices of the bus stay when one goes with no memory to do it. */
+/* Unregistering a device without memory leaves the others. */
 TEST_F_TIMEOUT(faults, zone_unregister, LONG_TIMEOUT)
 {
 	bool there[40];
@@ -324,7 +323,7 @@ TEST_F_TIMEOUT(faults, zone_unregister, LONG_TIMEOUT)
 	}
 }
 
-/* A VM that goes with no memory to do it takes all of its own along. */
+/* The release of a VM without memory leaves nothing behind. */
 TEST_F(faults, vm_goes)
 {
 	int i;
@@ -364,7 +363,10 @@ static void irqfd_fails(struct __test_metadata *_metadata, struct _test_data_fau
 		if (!ret)
 			break;
 		failed++;
-		/* Not bound: another VM can have it, and no interrupt comes. */
+		/*
+		 * It is not bound: another VM can bind it, and no interrupt
+		 * comes.
+		 */
 		eventfd_ring(self->fd, 1);
 		ASSERT_EQ(1, eventfd_take(self->fd));
 		ASSERT_FALSE(quiet_has(&q, VEC_A));
@@ -399,7 +401,7 @@ TEST_F(faults, irqfd_resample)
 	irqfd_fails(_metadata, self, 5, KVM_IRQFD_FLAG_RESAMPLE);
 }
 
-/* The old routes stay in force, for irqfds too. */
+/* The old routes stay valid, for irqfds too. */
 TEST_F(faults, routing)
 {
 	struct quiet_vm q = quiet_vm_create(false);
@@ -444,7 +446,7 @@ TEST_F(faults, vm_goes_with_irqfds)
 /* The memory cgroup. */
 static char cgroup[PATH_MAX];
 
-/* Where cgroup2 is mounted; mounts it if nobody has. */
+/* Returns the mount point of cgroup2; mounts it if need be. */
 static bool cgroup_root(char *root)
 {
 	char line[PATH_MAX], type[64];
@@ -503,9 +505,8 @@ FIXTURE_TEARDOWN(cgroup)
 }
 
 /*
- * Ioeventfds until the caller's cgroup is full: so they are charged to it.
- * Nothing here may touch memory it has not touched before, as a page fault has
- * no errno to return.
+ * Assigns ioeventfds until the cgroup of the caller is full, because they are
+ * charged to it. This must not touch new memory: a page fault has no errno.
  */
 TEST_F_TIMEOUT(cgroup, limit, LONG_TIMEOUT)
 {
@@ -516,12 +517,12 @@ TEST_F_TIMEOUT(cgroup, limit, LONG_TIMEOUT)
 	char text[32], path[PATH_MAX + 32];
 	int fd, max_fd, n;
 
-	/* Its own report of a full cgroup would count as a complaint there. */
+	/* The report of a full cgroup would count as a complaint. */
 	if (!access("/sys/kernel/debug/failslab", F_OK))
 		SKIP(return, "fault injection says more");
 	if (!cgroup_enter())
 		SKIP(return, "no memory cgroup");
-	/* Nobody to kill: the allocation fails. */
+	/* There is no process to kill, so the allocation fails. */
 	if (!write_file("-1000", "/proc/self/oom_score_adj"))
 		SKIP(return, "oom_score_adj is not to be set");
 
@@ -530,7 +531,7 @@ TEST_F_TIMEOUT(cgroup, limit, LONG_TIMEOUT)
 	fd = new_eventfd();
 	ASSERT_EQ(1, guest_write(vcpu, 0, DOOR_GPA, 4, 0, NULL));
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
-	/* Opening it takes memory, too. */
+	/* Opening it needs memory, too. */
 	snprintf(path, sizeof(path), "%s/memory.max", cgroup);
 	max_fd = open(path, O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, max_fd);
@@ -543,12 +544,14 @@ TEST_F_TIMEOUT(cgroup, limit, LONG_TIMEOUT)
 			break;
 	}
 	nr = i;
-	/* The one that did not fit is not there, the others are. */
+	/* The assign that failed has had no effect on the others. */
 	if (ret) {
 		odd += door_ioctl(vm, fd, DOOR_GPA + nr % 2 * 4, 4, DM | DEASSIGN, nr) != -ENOENT;
 		for (i = 0; i < nr; i += nr / 8 + 1)
 			refused += door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM, i) != 0;
-		/* And each of them can go, full or not. */
+		/*
+		 * Each of them can be deassigned, even if the cgroup is full.
+		 */
 		for (i = 0; i < tried && i < nr; i++)
 			back += !door_ioctl(vm, fd, DOOR_GPA + i % 2 * 4, 4, DM | DEASSIGN, i);
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ioeventfds that come and go while vCPUs kick them.  Every kick is counted
- * twice, by the guest that makes it and where it arrives: at an eventfd or in
- * userspace, never at both and never at none.
+ * Ioeventfds that come and go while vCPUs kick them. The guest counts every
+ * kick, and so does its target. The target is an eventfd or userspace, never
+ * both and never none.
  */
 #include <dirent.h>
 #include <poll.h>
@@ -88,7 +88,7 @@ struct runner {
 	uint64_t bad;
 };
 
-/* What a vCPU that left the guest for no reason of this test's was about. */
+/* Describes an unexpected exit of a vCPU. */
 static void tell_vcpu(struct kvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -196,7 +196,7 @@ static void stop(struct runner *r)
 	TEST_ASSERT(!r->bad, "%lu exits were not the guest's kick", r->bad);
 }
 
-/* Where all threads are, for whoever has to find out why one does not get on. */
+/* Prints the state of all threads, to debug a hang. */
 static void tell_threads(void)
 {
 	static const char *const names[] = { "stat", "wchan", "stack" };
@@ -222,9 +222,9 @@ static void tell_threads(void)
 }
 
 /*
- * Waits until the vCPU has kicked @n more times.  The clock goes on while an
- * emulated machine stands still: when the time is out, wait as long again as
- * this thread, which runs beside the vCPU, takes for so many turns.
+ * Waits until the vCPU has kicked @n more times. The clock goes on while an
+ * emulated machine stands still. So after the time limit, this thread makes
+ * some turns of its own before it gives up.
  */
 static void let_kick(struct runner *r, int n)
 {
@@ -243,7 +243,7 @@ static void let_kick(struct runner *r, int n)
 	}
 }
 
-/* All vCPUs kick one ioeventfd that is there half of the time. */
+/* All vCPUs kick one ioeventfd that is assigned half of the time. */
 TEST_F(race, none_lost_none_twice)
 {
 	uint64_t kicks = 0, exits = 0, rings = 0, end;
@@ -270,7 +270,7 @@ TEST_F(race, none_lost_none_twice)
 	EXPECT_LT(0, exits);
 }
 
-/* Once deassign has returned the eventfd stays silent. */
+/* After a deassign has returned, the eventfd gets no signal. */
 TEST_F(race, silent_after_deassign)
 {
 	int i, rounds = 0, late = 0;
@@ -295,8 +295,8 @@ TEST_F(race, silent_after_deassign)
 }
 
 /*
- * Each vCPU has an ioeventfd of its own, all on one register.  That of the last
- * one comes and goes, with dozens around it; the others' must not notice.
+ * Each vCPU has an ioeventfd of its own, all at one address. That of the last
+ * vCPU comes and goes, with dozens of others. The rest must not be affected.
  */
 TEST_F(race, neighbours_stay)
 {
@@ -354,7 +354,9 @@ static void *churn(void *arg)
 	return NULL;
 }
 
-/* Two threads assign and deassign below and above while the kicks go on. */
+/*
+ * Two threads assign and deassign at lower and higher addresses during kicks.
+ */
 TEST_F(race, two_writers)
 {
 	struct churn c[2];
@@ -410,11 +412,11 @@ TEST_F(race, close_while_kicked)
 		stop(&self->run[i]);
 		exits += self->run[i].exits;
 	}
-	/* Nobody is told, and nobody else gets the kick. */
+	/* The kick is taken, and has no other effect. */
 	EXPECT_EQ(0, exits);
 }
 
-/* The VM's other bus is not disturbed by registrations with errors. */
+/* Registrations with errors do not affect the other bus of the VM. */
 TEST_F(race, refused_while_kicked)
 {
 	uint64_t kicks = 0, end;
@@ -438,7 +440,7 @@ TEST_F(race, refused_while_kicked)
 	EXPECT_EQ(0, eventfd_take(self->fd[1]));
 }
 
-/* What has returned on one CPU holds for a vCPU that has been told of it. */
+/* A vCPU that knows of an assign, or of a deassign, sees its effect. */
 TEST_F(race, told_and_seen)
 {
 	uint64_t end;
@@ -471,8 +473,8 @@ TEST_F(race, told_and_seen)
 }
 
 /*
- * A vCPU that is deep in an exit of its own: in a page fault userspace does not
- * answer.  All the while it is a reader of everything the VM's vCPUs read.
+ * A vCPU that is in an exit: in a page fault that userspace does not answer.
+ * All the while it holds kvm->srcu for reading.
  */
 struct trap {
 	int uffd;
@@ -541,7 +543,7 @@ static void *make_call(void *arg)
 	return NULL;
 }
 
-/* Does it return while the trap is shut?  Five seconds are for ever here. */
+/* Returns true if the call returns while the vCPU is in the trap. */
 static bool returns(struct call *c)
 {
 	int i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_IOEVENTFD: the arguments it takes and refuses, and which writes of a
- * guest ring which ioeventfd.  A write that rings none must reach userspace
+ * KVM_IOEVENTFD: valid and invalid arguments, and the writes of a guest that
+ * signal an ioeventfd. A write that signals none must reach userspace
  * unchanged, so every case looks at both sides.
  */
 #include <limits.h>
@@ -117,12 +117,12 @@ TEST_F(args, unknown_flags)
 					      1u << bit | PIO | DM | CCW, 0))
 			TH_LOG("bit %d", bit);
 	}
-	/* None of them left anything behind. */
+	/* None of them has had an effect. */
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 4, 0, 0));
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 4, PIO, 0));
 }
 
-/* The bit of the bus that has no flag of its own is taken and means nothing. */
+/* The bit of the fast MMIO bus has no flag; it is accepted, without effect. */
 TEST_F(args, fast_mmio_bit)
 {
 	static const uint32_t lens[] = { 0, 4 };
@@ -145,7 +145,7 @@ TEST_F(args, fast_mmio_bit)
 	}
 }
 
-/* The padding has no meaning, whatever is in it. */
+/* The padding is ignored. */
 TEST_F(args, padding)
 {
 	struct kvm_ioeventfd door = { .addr = 0x1000, .len = 4, .fd = self->fd };
@@ -188,9 +188,9 @@ TEST_F(args, fd)
 	EXPECT_EQ(-EINVAL, door_ioctl(self->vm, nul, 0x1000, 8, DM, 0));
 	EXPECT_EQ(-EINVAL, door_ioctl(self->vm, self->vm->fd, 0x1000, 4, CCW, 0));
 
-	/* The other arguments are looked at first. */
+	/* The other arguments are checked first. */
 	EXPECT_EQ(-EINVAL, door_ioctl(self->vm, -1, 0x1000, 3, 0, 0));
-	/* Nothing of the above left anything behind. */
+	/* None of the above has had an effect. */
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 0, 0, 0));
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 0, PIO, 0));
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 0, CCW, 0));
@@ -208,7 +208,7 @@ TEST_F(args, bad_pointer)
 	EXPECT_EQ(EFAULT, errno);
 }
 
-/* What assign refuses is simply not found by deassign. */
+/* A deassign with invalid arguments finds nothing. */
 TEST_F(args, deassign_checks_nothing)
 {
 	int bit, b, len;
@@ -231,13 +231,13 @@ TEST_F(args, deassign_checks_nothing)
 		}
 	}
 
-	/* An unknown flag does not keep an ioeventfd from being found either. */
+	/* A deassign ignores unknown flags. */
 	door_assign(self->vm, self->fd, 0x1000, 4, DM, 5);
 	EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 4, DEASSIGN | DM | 1u << 31, 5));
 	EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 4, DEASSIGN | DM, 5));
 }
 
-/* An fd that is no eventfd can have no ioeventfd; one errno or the other. */
+/* An fd that is no eventfd has no ioeventfd; several errnos are valid. */
 TEST_F(args, deassign_bad_fd)
 {
 	int nul = open("/dev/null", O_RDWR);
@@ -252,7 +252,7 @@ TEST_F(args, deassign_bad_fd)
 	close(nul);
 }
 
-/* What can be registered at one address. */
+/* Ioeventfds that can share an address. */
 static const struct shape {
 	uint32_t len, flags;
 	uint64_t data;
@@ -292,7 +292,7 @@ static void collide(struct __test_metadata *_metadata, struct kvm_vm *vm,
 	}
 }
 
-/* Every two of them, of one eventfd and of two. */
+/* Every pair, of one eventfd and of two. */
 TEST_F(args, collisions)
 {
 	int b;
@@ -308,7 +308,7 @@ TEST_F(args, no_collision_elsewhere)
 	int b, i;
 
 	for (b = 0; b < ARRAY_SIZE(buses); b++) {
-		/* Overlap is no collision, only the same address is. */
+		/* Only equal addresses collide; ranges may overlap. */
 		for (i = 0; i < 16; i++) {
 			EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000 + i, 8,
 						buses[b], 0));
@@ -356,12 +356,15 @@ TEST_F(args, deassign_is_exact)
 		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 4, f | DM, 5));
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 4, f | DM, 5));
 
-		/* The data of a wildcard does not matter. */
+		/* The data of a wildcard is ignored. */
 		door_assign(self->vm, self->fd, 0x1000, 4, buses[b], 5);
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 4, f | DM, 5));
 		EXPECT_EQ(0, door_ioctl(self->vm, self->fd, 0x1000, 4, f, 6));
 
-		/* Any length is not some length. */
+		/*
+		 * An ioeventfd for any length differs from those for one
+		 * length.
+		 */
 		door_assign(self->vm, self->fd, 0x1000, 0, buses[b], 0);
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 4, f, 0));
 		EXPECT_EQ(-ENOENT, door_ioctl(self->vm, self->fd, 0x1000, 0, f | DM, 0));
@@ -370,7 +373,7 @@ TEST_F(args, deassign_is_exact)
 	}
 }
 
-/* Another fd for the same eventfd is the same eventfd. */
+/* Another fd of the same eventfd is equal. */
 TEST_F(args, deassign_by_dup)
 {
 	int copy = dup(self->fd);
@@ -380,7 +383,7 @@ TEST_F(args, deassign_by_dup)
 	close(copy);
 }
 
-/* The guest's side. */
+/* The side of the guest. */
 FIXTURE(guest) {
 	struct kvm_vm *vm;
 	struct kvm_vcpu *vcpu;
@@ -407,7 +410,7 @@ FIXTURE_TEARDOWN(guest)
 	kvm_vm_free(self->vm);
 }
 
-/* Does the hardware report MMIO without telling reads from writes? */
+/* Returns true if the hardware does not tell reads of MMIO from writes. */
 #ifdef __x86_64__
 #define FAST_MMIO	host_cpu_is_intel
 #else
@@ -430,14 +433,14 @@ static uint32_t max_size(uint32_t bus)
 #define for_each_size(size, bus)					\
 	for (size = 1; size <= max_size(bus); size *= 2)
 
-/* Addresses to try a misaligned access at: not everywhere there is one. */
+/* Addresses for misaligned accesses, if the architecture has them. */
 #ifdef __x86_64__
 #define ODD	3
 #else
 #define ODD	8
 #endif
 
-/* Is a write a hit as far as rings and exits are concerned, and nothing else? */
+/* Checks the signals and exits of a write. */
 static void expect_hit(struct __test_metadata *_metadata, struct _test_data_guest *self,
 		       bool hit, uint32_t bus, uint64_t at, uint32_t size, uint64_t val)
 {
@@ -469,7 +472,10 @@ static void one_shape(struct __test_metadata *_metadata, struct _test_data_guest
 	for_each_size(size, bus) {
 		uint64_t val = data & size_mask(size);
 
-		/* The value at the address and beside it, then one a bit off. */
+		/*
+		 * The value at the address and beside it, then a value that
+		 * differs in one bit.
+		 */
 		for (off = -ODD; off <= ODD; off += ODD)
 			expect_hit(_metadata, self, !off && (!len || len == size),
 				   bus, at + off, size, val);
@@ -480,12 +486,12 @@ static void one_shape(struct __test_metadata *_metadata, struct _test_data_guest
 	}
 	door_deassign(self->vm, self->fd[0], at, len, flags, match);
 
-	/* Gone: the same store reaches userspace. */
+	/* After the deassign, the same store reaches userspace. */
 	size = len ? min(len, max_size(bus)) : 4;
 	expect_hit(_metadata, self, false, bus, at, size, data & size_mask(size));
 }
 
-/* One ioeventfd of every shape against stores of every shape. */
+/* Each kind of ioeventfd with each kind of store. */
 TEST_F(guest, what_hits)
 {
 	uint32_t bus;
@@ -509,7 +515,7 @@ static void wider(struct __test_metadata *_metadata, struct _test_data_guest *se
 	expect_hit(_metadata, self, false, bus, at, size, 0x11);
 	expect_hit(_metadata, self, false, bus, at, size, 0);
 
-	/* It is another one than the one that can be hit. */
+	/* This ioeventfd differs from the one that can be hit. */
 	door_assign(self->vm, self->fd[1], at, size, bus | DM, 0x11);
 	EXPECT_EQ(0, guest_write(self->vcpu, bus, at, size, 0x11, NULL));
 	EXPECT_EQ(0, eventfd_take(self->fd[0]));
@@ -530,7 +536,7 @@ TEST_F(guest, datamatch_wider_than_len)
 	}
 }
 
-/* At one address: a wildcard of one length, two data of each other. */
+/* At one address: a wildcard of one length, two values of each other length. */
 static void side_by_side(struct __test_metadata *_metadata, struct _test_data_guest *self,
 			 uint32_t bus, uint32_t wild)
 {
@@ -580,7 +586,7 @@ TEST_F(guest, side_by_side)
 	}
 }
 
-/* Taking one of many out leaves all others as they were, in any order. */
+/* Removing one of many leaves all others unchanged, in any order. */
 TEST_F(guest, deassign_leaves_the_others)
 {
 	const int nr = 24;
@@ -640,7 +646,10 @@ TEST_F(guest, reads_never_hit)
 
 	for_each_guest_bus(bus) {
 		for (i = 0; i < ARRAY_SIZE(lens); i++) {
-			/* There a read may ring one for any length, over MMIO. */
+			/*
+			 * On such hardware a read may signal an ioeventfd for
+			 * any length, over MMIO.
+			 */
 			if (lens[i] || bus || !FAST_MMIO)
 				reads(_metadata, self, bus, lens[i]);
 		}
@@ -672,7 +681,7 @@ TEST_F(guest, one_eventfd_many_ioeventfds)
 	EXPECT_EQ((HAVE_PIO + 1) * 2 * nr, eventfd_take(self->fd[0]));
 }
 
-/* The ioeventfds of one bus are not on the other. */
+/* An ioeventfd is on one bus only. */
 TEST_F(guest, buses_are_apart)
 {
 	uint64_t mmio = DOOR_PORT;
@@ -691,7 +700,7 @@ TEST_F(guest, buses_are_apart)
 	door_deassign(self->vm, self->fd[2], DOOR_PORT, 4, PIO, 0);
 	door_deassign(self->vm, self->fd[0], mmio, 4, 0, 0);
 
-	/* An ioeventfd of PIO far beyond the last port rings for no MMIO. */
+	/* An ioeventfd of PIO at a large address matches no MMIO. */
 	door_assign(self->vm, self->fd[2], DOOR_GPA, 4, PIO, 0);
 	EXPECT_EQ(1, guest_write(self->vcpu, 0, DOOR_GPA, 4, 1, NULL));
 	EXPECT_EQ(0, eventfd_take(self->fd[2]));
@@ -710,7 +719,10 @@ TEST_F(guest, closed_eventfd_stays_registered)
 		EXPECT_EQ(0, guest_write(self->vcpu, bus, base_of(bus), 4, 1, NULL));
 		EXPECT_EQ(1, eventfd_take(copy));
 
-		/* Nobody can hear it any more, and still it takes the kick. */
+		/*
+		 * The eventfd has no readers, but the ioeventfd still takes the
+		 * kick.
+		 */
 		close(copy);
 		EXPECT_EQ(0, guest_write(self->vcpu, bus, base_of(bus), 4, 1, NULL));
 		EXPECT_EQ(-EEXIST, door_ioctl(self->vm, self->fd[0], base_of(bus), 4, bus, 0));
@@ -721,8 +733,8 @@ TEST_F(guest, closed_eventfd_stays_registered)
 }
 
 /*
- * Ioeventfds whose ranges overlap without being equal: a write belongs to the
- * one at its own address, whatever else lies below or around.
+ * Ioeventfds with different addresses and overlapping ranges: a write matches
+ * only the one at its own address.
  */
 static bool can_access(int off, uint32_t size)
 {
@@ -751,7 +763,7 @@ TEST_F(guest, overlapping_ioeventfds)
 	}
 }
 
-/* No limit but memory: half of them told apart by address, half by data. */
+/* Thousands of them: half at different addresses, half with different data. */
 TEST_F_TIMEOUT(guest, ten_thousand, LONG_TIMEOUT)
 {
 	static const int probe[] = { 0, 1, 2, 2499, 2500, 4998, 4999 };
@@ -761,7 +773,10 @@ TEST_F_TIMEOUT(guest, ten_thousand, LONG_TIMEOUT)
 	uint64_t end;
 	int i;
 
-	/* Where each takes longer than the one before that can be too much. */
+	/*
+	 * On a kernel where each takes longer than the one before, stop in
+	 * time.
+	 */
 	end = now_ns() + 2 * SURELY_NS;
 	for (i = 0; i < half; i++) {
 		if (now_ns() > end)
@@ -784,7 +799,9 @@ TEST_F_TIMEOUT(guest, ten_thousand, LONG_TIMEOUT)
 	EXPECT_EQ(-EEXIST, door_ioctl(self->vm, self->fd[0], reg, 4, 0, 0));
 	EXPECT_EQ(-EEXIST, door_ioctl(self->vm, self->fd[0], at + 4711, 1, DM, 0));
 
-	/* A few out of the middle; the rest goes with the VM. */
+	/*
+	 * Remove a few in the middle; the release of the VM removes the rest.
+	 */
 	for (i = 2400; i < 2600; i++) {
 		door_deassign(self->vm, self->fd[0], at + i * 7919 % half, 1, 0, 0);
 		door_deassign(self->vm, self->fd[1 + i % 7], reg, 4, DM, i * 7919 % half);
@@ -800,7 +817,7 @@ TEST_F_TIMEOUT(guest, ten_thousand, LONG_TIMEOUT)
 	}
 }
 
-/* The VM goes with all its ioeventfds; the eventfds stay usable. */
+/* The release of the VM ends its ioeventfds; the eventfds stay usable. */
 TEST_F(guest, vm_goes_first)
 {
 	struct kvm_vm *vm = vm_create_barebones();
@@ -814,7 +831,7 @@ TEST_F(guest, vm_goes_first)
 }
 
 #ifdef __x86_64__
-/* Each element of a string rings. */
+/* Each element of a string signals. */
 TEST_F(guest, string_out)
 {
 	uint32_t size;
@@ -839,7 +856,7 @@ TEST_F(guest, string_out)
 	}
 }
 
-/* Load and store in one: the load goes to userspace, the store rings. */
+/* Load and store in one: the load goes to userspace, the store signals. */
 TEST_F(guest, read_modify_write)
 {
 	struct guest_op op = {
@@ -854,9 +871,9 @@ TEST_F(guest, read_modify_write)
 }
 
 /*
- * A store over the end of a page is two accesses, and the second one's data
- * starts anywhere in the store's.  An ioeventfd on the second page that looks
- * at data must read it there, at any alignment.
+ * A store across a page boundary is two accesses. The data of the second one
+ * starts anywhere in the data of the store. An ioeventfd on the second page
+ * must compare it there, at any alignment.
  */
 static int expect_part(uint64_t addr, uint8_t *val, int n, uint64_t at,
 		       uint32_t len, bool dm, uint64_t match, int *rings)
@@ -873,7 +890,7 @@ static int expect_part(uint64_t addr, uint8_t *val, int n, uint64_t at,
 		(*rings)++;
 		done += now;
 	}
-	/* What is left goes to userspace, eight bytes at a time. */
+	/* The rest goes to userspace, eight bytes at a time. */
 	return (n - done + 7) / 8;
 }
 

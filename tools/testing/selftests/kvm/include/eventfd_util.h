@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of ioeventfd, irqfd and the I/O bus have in common: the two
- * ioctls with their result as a negative errno, the counter of an eventfd,
- * and a small guest that performs one access after the other as the test
- * asks for them while every exit it causes is written down.
+ * Shared by the tests of ioeventfd, irqfd and the I/O bus. The two ioctls
+ * return a negative errno. A small guest performs the accesses that a test asks
+ * for, and a log has each exit that they cause.
  */
 #ifndef SELFTEST_KVM_EVENTFD_UTIL_H
 #define SELFTEST_KVM_EVENTFD_UTIL_H
@@ -31,19 +30,18 @@
 #define DEASSIGN	KVM_IOEVENTFD_FLAG_DEASSIGN
 
 /*
- * A case that hangs is ended; one on an emulated machine, with all of the
- * kernel's checkers on and other work beside it, takes a hundred times as long
- * as usual and is not.
+ * The time after which a case counts as hung. On an emulated machine with all
+ * checkers of the kernel, a case takes a hundred times as long as usual.
  */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	300
 #define LONG_TIMEOUT		600
 
-/* For what should happen at once, but must happen. */
+/* The time limit for an event that should happen at once. */
 #define SURELY_NS		(60 * NSEC_PER_SEC)
 #define SURELY_MS		60000
 
-/* No memory, no device of the in-kernel irqchip, no ucall lives here. */
+/* No memory, no device of the in-kernel irqchip and no ucall is here. */
 #define DOOR_GPA	0xc0000000ull
 #define DOOR_PAGES	4
 #define DOOR_PORT	0x3000
@@ -108,7 +106,7 @@ static inline int new_eventfd(void)
 	return fd;
 }
 
-/* The rings since the last call. */
+/* The number of signals since the last call. */
 static inline uint64_t eventfd_take(int fd)
 {
 	uint64_t n;
@@ -151,7 +149,7 @@ struct guest_op {
 	uint64_t count;
 };
 
-/* One exit to userspace the guest took on its way. */
+/* One exit of the guest to userspace. */
 struct io_exit {
 	bool pio;
 	bool write;
@@ -270,7 +268,7 @@ static inline void guest_arch_op(const struct guest_op *op)
 static inline void guest_arch_op(const struct guest_op *op) { }
 #endif
 
-/* Does what guest_op asks for, says so, and starts over. */
+/* Performs guest_op, tells the test, and starts again. */
 static inline void guest_op_loop(void)
 {
 	for (;;) {
@@ -336,7 +334,7 @@ static inline void guest_run(struct kvm_vcpu *vcpu, struct io_log *log)
 	}
 }
 
-/* One operation of the guest; returns the exits to userspace it took. */
+/* One operation of the guest; returns its number of exits to userspace. */
 static inline int guest_do(struct kvm_vcpu *vcpu, struct guest_op op,
 			   struct io_log *log)
 {

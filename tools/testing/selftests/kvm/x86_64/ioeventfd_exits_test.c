@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kicks and what else can happen to the instruction that kicks: debuggers,
- * traps, interrupts, shadows, changes of memslots and of ioeventfds, a nested
- * guest. Each case runs with each of KVM's short cuts for kicks and without
- * them, where there are any, and expects the same.
+ * Kicks, and other events at the instruction that kicks: debuggers, traps,
+ * interrupts, shadows, changes of memslots and of ioeventfds, a nested guest.
+ * Each case runs with and without each short cut of KVM, and expects the same.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -20,7 +19,10 @@
 #define APIC_SELF_IPI	0x3f0
 #endif
 
-/* Kicks with these in rdi or dx, rax; the labels are where they are. */
+/*
+ * The instructions that kick, with the address in rdi or dx and the value in
+ * rax.
+ */
 #define KICK(name, insn) \
 	asm(".pushsection .text\n" \
 	    ".globl kick_" #name ", after_" #name ", do_" #name "\n" \
@@ -38,7 +40,7 @@ extern char kick_store[], after_store[], kick_out[], after_out[];
 extern void do_store(uint64_t addr, uint32_t val);
 extern void do_out(void);
 
-static uint64_t mode;		/* is it the port or the address that is kicked? */
+static uint64_t mode;		/* true for the port, false for the address */
 static uint64_t seen_rip, seen_dr6, seen_irqs, seen_nmis, seen_dbs;
 static uint64_t guest_value;
 
@@ -74,7 +76,7 @@ static bool set_parameter(const char *name, const char *text)
 	return n > 0;
 }
 
-/* Without the parameters there is one way only. */
+/* A kernel without the parameters has one way only. */
 static bool go(unsigned int way)
 {
 	return (set_parameter("ioeventfd_fastpath", ways[way].fastpath) &&
@@ -133,7 +135,7 @@ static uint64_t here(uint32_t bus)
 	return (uint64_t)(bus ? kick_out : kick_store);
 }
 
-/* Kicks that ring and those that do not */
+/* Kicks that signal, and kicks that do not. */
 
 static void plain_guest(void)
 {
@@ -158,7 +160,7 @@ TEST(rings_or_leaves)
 		EXPECT_EQ(1, log.nr) TH_LOG("%s", ways[w].name);
 		EXPECT_EQ(0, eventfd_take(r.fd));
 
-		/* Another value, another width: to userspace, as before. */
+		/* Another value or width goes to userspace. */
 		door_assign(r.vm, r.fd, bus ? DOOR_PORT : DOOR_GPA,
 			    bus ? 1 : 4, bus | DM, 7);
 		guest_run(r.vcpu, &log);
@@ -175,7 +177,7 @@ TEST(rings_or_leaves)
 	}
 }
 
-/* A write that has just missed, of another value, for somebody else */
+/* Ioeventfds that are assigned after a write has missed. */
 
 static void two_values_guest(void)
 {
@@ -232,7 +234,7 @@ static struct kvm_coalesced_mmio_ring *zone_ring(struct room *r)
 			kvm_check_cap(KVM_CAP_COALESCED_MMIO) * getpagesize());
 }
 
-/* What no ioeventfd waits for is for the device that has the address. */
+/* A write that matches no ioeventfd goes to the device at the address. */
 TEST(missed_value_goes_on)
 {
 	struct kvm_coalesced_mmio_zone zone = { .size = 0x100 };
@@ -267,7 +269,7 @@ TEST(missed_value_goes_on)
 	}
 }
 
-/* A debugger of the host's */
+/* A debugger of the host. */
 
 TEST(single_step_of_the_host)
 {
@@ -284,14 +286,17 @@ TEST(single_step_of_the_host)
 		enter(&r, plain_guest, bus);
 		run = r.vcpu->run;
 
-		/* First a breakpoint on the kick: it stops before it. */
+		/*
+		 * First a breakpoint on the kick, which stops the guest before
+		 * the kick.
+		 */
 		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
 		debug.arch.debugreg[0] = here(bus);
 		debug.arch.debugreg[7] = 0x402;
 		vcpu_guest_debug_set(r.vcpu, &debug);
 		vcpu_run(r.vcpu);
 		if (!w && run->exit_reason != KVM_EXIT_DEBUG) {
-			/* The software CPU does not see a host's breakpoints. */
+			/* The software CPU ignores breakpoints of the host. */
 			breaks = false;
 			EXPECT_EQ(1, eventfd_take(r.fd));
 		} else if (breaks) {
@@ -302,7 +307,7 @@ TEST(single_step_of_the_host)
 			EXPECT_EQ(1, eventfd_take(r.fd));
 		}
 
-		/* Then steps, up to the one over it. */
+		/* Then single steps, up to the kick and over it. */
 		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
 		debug.arch.debugreg[7] = 0;
 		vcpu_guest_debug_set(r.vcpu, &debug);
@@ -318,7 +323,7 @@ TEST(single_step_of_the_host)
 		EXPECT_EQ(after(bus), run->debug.arch.pc) TH_LOG("%s", ways[w].name);
 		EXPECT_EQ(1, eventfd_take(r.fd));
 
-		/* With other breakpoints only, and enabled without any. */
+		/* With other breakpoints only, and with none. */
 		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
 		vcpu_guest_debug_set(r.vcpu, &debug);
 		to_sync(&r);
@@ -332,14 +337,14 @@ TEST(single_step_of_the_host)
 	}
 }
 
-/* The guest's own */
+/* A debugger of the guest. */
 
 static void on_db(struct ex_regs *regs)
 {
 	uint64_t dr6;
 
 	asm volatile("mov %%dr6, %0" : "=r"(dr6));
-	/* The first one is what counts: TF goes on until it is cleared. */
+	/* Only the first trap counts: TF causes more until it is cleared. */
 	if (!seen_dbs++) {
 		seen_rip = regs->rip;
 		seen_dr6 = dr6;
@@ -405,9 +410,9 @@ TEST(breakpoint_of_the_guest)
 	struct room r;
 
 	/*
-	 * On a software CPU (QEMU 7.2) a guest's breakpoint stays with the
-	 * processor that ran the guest when it was set: a vCPU that goes
-	 * elsewhere misses it, and whoever comes there hits it.
+	 * On a software CPU (QEMU 7.2), a breakpoint of a guest stays with the
+	 * CPU that ran the guest when it was set. A vCPU that moves to another
+	 * CPU misses it, and another vCPU on the old CPU hits it.
 	 */
 	kvm_pin_this_task_to_pcpu(sched_getcpu());
 	EACH_WAY(w, bus) {
@@ -438,7 +443,7 @@ static void on_nmi(struct ex_regs *regs)
 	seen_nmis++;
 }
 
-/* An interrupt is pending, and may be taken when the kick is over. */
+/* An interrupt is pending, and must come only after the kick. */
 static void shadow_guest(void)
 {
 	x2apic_enable();
@@ -473,10 +478,9 @@ static void shadow_guest(void)
 extern char sti_after_out[], sti_after_store[], ss_after_out[], ss_after_store[];
 
 /*
- * Where the interrupt came, behind STI and behind MOV SS: what two runs in a
- * row agree on. A software CPU (QEMU 7.2) forgets a shadow when the host
- * interrupts the guest within it, and the guest's interrupt comes ahead of the
- * kick.
+ * Returns the place of the interrupt, behind STI and behind MOV SS, when two
+ * runs in a row agree. A software CPU (QEMU 7.2) forgets a shadow when the host
+ * interrupts the guest in it. Then the interrupt comes before the kick.
  */
 static void shadow_rips(struct __test_metadata *_metadata, uint32_t bus,
 			uint64_t rip[2])
@@ -512,7 +516,7 @@ TEST(interrupt_shadows)
 		shadow_rips(_metadata, bus, rip[w][!!bus]);
 		EXPECT_EQ((uint64_t)(bus ? sti_after_out : sti_after_store),
 			  rip[w][!!bus][0]) TH_LOG("%s", ways[w].name);
-		/* Processors differ in how long the two shadows are together. */
+		/* Processors differ in the length of both shadows in a row. */
 		EXPECT_EQ(rip[0][!!bus][1], rip[w][!!bus][1])
 			TH_LOG("%s", ways[w].name);
 	}
@@ -581,7 +585,7 @@ TEST(interrupts_while_kicking)
 	}
 }
 
-/* Kicks without end: the host must get its processor back. */
+/* Kicks without end: the host must still get its CPU back. */
 
 static void endless_guest(void)
 {
@@ -604,7 +608,7 @@ TEST(signals_while_kicking)
 		uint64_t rung = 0;
 
 		enter(&r, endless_guest, bus);
-		/* A slow machine may need a while to get to the first kick. */
+		/* A slow machine may need some time for the first kick. */
 		for (i = 0; i < 600 && !rung; i++) {
 			ualarm(100000, 0);
 			EXPECT_EQ(-1, __vcpu_run(r.vcpu));
@@ -751,7 +755,7 @@ TEST(ioeventfd_changes_while_kicking)
 		}
 		WRITE_ONCE(c.stop, true);
 		pthread_join(thread, NULL);
-		/* Each kick goes one way or the other. */
+		/* Each kick is counted at exactly one place. */
 		EXPECT_EQ(KICKS, eventfd_take(r.fd) + exits) TH_LOG("%s", ways[w].name);
 		to_sync(&r);
 		EXPECT_EQ(KICKS, eventfd_take(r.fd));
@@ -759,7 +763,10 @@ TEST(ioeventfd_changes_while_kicking)
 	}
 }
 
-/* Private memory without a memslot: neither MMIO nor memory, so for userspace */
+/*
+ * Private memory without a memslot: neither MMIO nor memory, so userspace gets
+ * it.
+ */
 
 TEST(private_memory)
 {
@@ -837,7 +844,7 @@ static void l1_guest(struct svm_test_data *svm)
 	GUEST_SYNC(0);
 }
 
-/* All ports are the hypervisor's. */
+/* The hypervisor intercepts all ports. */
 static void own_ports(struct room *r)
 {
 	vm_vaddr_t iopm = vm_vaddr_alloc(r->vm, 3 * getpagesize(), 0x600000);
@@ -846,7 +853,10 @@ static void own_ports(struct room *r)
 	var(r, &nested_iopm, addr_gva2gpa(r->vm, iopm));
 }
 
-/* Page tables for the nested guest: the first GiB and maybe the ioeventfds */
+/*
+ * Page tables for the nested guest: the first GiB, and the ioeventfds on
+ * request.
+ */
 static void own_tables(struct room *r, bool doors)
 {
 	vm_paddr_t t[4];
@@ -879,7 +889,7 @@ static void nested_enter(struct room *r, uint32_t bus)
 	vcpu_args_set(r->vcpu, 1, svm);
 }
 
-/* The first half is what the nested guest's hypervisor does not ask for. */
+/* The hypervisor of the nested guest does not intercept the first half. */
 TEST(nested_guest)
 {
 	struct room r;
@@ -904,7 +914,7 @@ TEST(nested_guest)
 	}
 }
 
-/* With page tables of its hypervisor's: what these do not have is the latter's. */
+/* With page tables of the hypervisor, which gets the faults. */
 TEST(nested_guest_with_nested_paging)
 {
 	struct room r;
@@ -1028,7 +1038,9 @@ TEST(statistics)
 	}
 }
 
-/* Another instruction at the same place, which the short cuts do not know, and back */
+/*
+ * Another instruction at the same place, which no short cut decodes, and back.
+ */
 
 TEST(instruction_replaced)
 {
@@ -1055,7 +1067,7 @@ TEST(instruction_replaced)
 			to_sync(&r);
 			EXPECT_EQ(KICKS, eventfd_take(r.fd))
 				TH_LOG("%s", ways[w].name);
-			/* What was there is not held against it for ever. */
+			/* The short cuts decode the place again. */
 			d = stat_of(&r, "insn_emulation") - before;
 			if (w)
 				EXPECT_GT(260, d) TH_LOG("%s", ways[w].name);
@@ -1065,10 +1077,9 @@ TEST(instruction_replaced)
 }
 
 /*
- * A virtual PMU: a kick is an instruction like all others. AMD's MSRs; the PMU
- * of the host is one whose counters stand still
- * (tools/testing/doorbell/module/pmu.c), so that a guest's counter has what KVM
- * counts and no more.
+ * A virtual PMU with the MSRs of AMD: it counts a kick as one instruction. The
+ * counters of the host stand still in the VM of this test. So a counter of the
+ * guest has only what KVM adds.
  */
 
 #define EVENT(n)	(0xc0010000 + (n))
@@ -1122,7 +1133,7 @@ static void filter_event(struct room *r, uint64_t event)
 	free(f);
 }
 
-/* What a counter counts in one more run of the guest */
+/* The count of a counter in one more run of the guest. */
 static uint64_t pmu_count(struct __test_metadata *_metadata, struct room *r,
 			  unsigned int n)
 {
@@ -1131,7 +1142,7 @@ static uint64_t pmu_count(struct __test_metadata *_metadata, struct room *r,
 	set_msr(r, COUNTER(n), 0);
 	to_sync(r);
 	value = vcpu_get_msr(r->vcpu, COUNTER(n));
-	/* The OUT by which the guest told of the end may be in it. */
+	/* The count may include the OUT that ends the run. */
 	return value == KICKS + 1 ? KICKS : value;
 }
 
@@ -1168,7 +1179,7 @@ TEST(pmu_counts_what_it_is_told_to)
 				TH_LOG("%s, %s", ways[w].name, cases[i].name);
 			set_msr(&r, EVENT(cases[i].n), 0);
 		}
-		/* One beside it that counts something else */
+		/* A second counter, which counts another event. */
 		set_msr(&r, EVENT(2), CYCLES | BOTH);
 		set_msr(&r, EVENT(1), INSNS | BOTH);
 		EXPECT_EQ(KICKS, pmu_count(_metadata, &r, 1))
@@ -1205,7 +1216,7 @@ TEST(pmu_of_the_second_version)
 		EXPECT_EQ(KICKS, pmu_count(_metadata, &r, 0))
 			TH_LOG("%s", ways[w].name);
 
-		/* It overflows in the middle. */
+		/* The counter overflows during the kicks. */
 		EXPECT_EQ(0, vcpu_get_msr(r.vcpu, GLOBAL_STATUS));
 		set_msr(&r, COUNTER(0), -(KICKS / 2) & mask);
 		to_sync(&r);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * irqfds that come, go and change their route while other threads signal their
- * eventfds.  The vCPU never runs, so its IRR shows every vector that came.
+ * Irqfds that come, go and change their route while other threads signal their
+ * eventfds. The vCPU never runs, so its IRR has every vector that arrived.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -21,7 +21,7 @@ struct ringer {
 	bool stop;
 };
 
-/* Writes to whatever eventfd is at the number, if any. */
+/* Writes to the eventfd at an fd, if there is one. */
 static void *ringer(void *arg)
 {
 	struct ringer *r = arg;
@@ -56,7 +56,7 @@ static void stop_ringers(struct ringer *r)
 	}
 }
 
-/* Waits until each of them has rung again. */
+/* Waits until each thread has signalled again. */
 static void let_ring(struct ringer *r)
 {
 	uint64_t end = now_ns() + SURELY_NS;
@@ -72,7 +72,7 @@ static void let_ring(struct ringer *r)
 	}
 }
 
-/* A vector nobody has ever routed anything to, or -1. */
+/* A vector that never had a route, or -1. */
 static int stray_vector(struct quiet_vm *q, uint8_t a, uint8_t b)
 {
 	struct kvm_lapic_state apic;
@@ -98,7 +98,7 @@ FIXTURE_VARIANT(race) {
 	bool pin;
 };
 
-/* Injected right where the signal is; by a work item; split irqchip. */
+/* Injected at the signal; by a work item; split irqchip. */
 FIXTURE_VARIANT_ADD(race, msi) {
 	.split = false,
 };
@@ -167,7 +167,9 @@ TEST_F(race, silent_after_deassign)
 	EXPECT_LT(0, came);
 }
 
-/* Nothing by the old route once the new one is set, and nothing by none. */
+/*
+ * No interrupt uses the old route when the new one is set, nor a removed one.
+ */
 TEST_F(race, silent_after_reroute)
 {
 	int rounds = 0, late = 0, missing = 0;
@@ -217,8 +219,8 @@ static void *router(void *arg)
 }
 
 /*
- * Assign, deassign and the route all at once: an event in flight uses a route
- * that is, or was, its own, and never one taken apart under it.
+ * Assign, deassign and change the route at the same time. An event in flight
+ * uses a current or an earlier route, never one that is being changed.
  */
 TEST_F(race, deassign_and_reroute)
 {
@@ -253,7 +255,7 @@ TEST_F(race, close_while_signalled)
 		if (rounds % 4)
 			let_ring(self->ringer);
 		if (rounds % 2) {
-			/* A new one in its place, without a moment between. */
+			/* Put a new one in its place at once. */
 			int fd = new_eventfd();
 
 			ASSERT_EQ(at, dup3(fd, at, O_CLOEXEC));
@@ -264,7 +266,7 @@ TEST_F(race, close_while_signalled)
 		}
 	}
 	EXPECT_EQ(-1, stray_vector(&self->q, VEC_A, VEC_A));
-	/* All of them are gone. */
+	/* All of them have ended. */
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, 0, 0));
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, self->gsi, IRQFD_DEASSIGN, 0));
 }
@@ -284,7 +286,7 @@ static void *closer(void *arg)
 	return NULL;
 }
 
-/* Hangup and deassign want to take the same irqfd apart. */
+/* Hangup and deassign end the same irqfd. */
 TEST_F(race, hangup_and_deassign)
 {
 	pthread_barrier_t barrier;
@@ -321,7 +323,7 @@ TEST_F(race, vm_goes_while_signalled)
 	EXPECT_TRUE(quiet_wait(&self->q, VEC_A));
 }
 
-/* Two that want the same eventfd: never both have it. */
+/* Two tasks bind the same eventfd: at most one succeeds. */
 struct rival {
 	pthread_t thread;
 	struct kvm_vm *vm;
@@ -367,7 +369,9 @@ static void rivals(struct __test_metadata *_metadata, bool same_vm)
 	for (i = 0; i < 2; i++) {
 		WRITE_ONCE(r[i].stop, true);
 		pthread_join(r[i].thread, NULL);
-		/* In one VM either may take away what the other one has. */
+		/*
+		 * In one VM, either task may deassign the irqfd of the other.
+		 */
 		if (!same_vm)
 			EXPECT_EQ(0, r[i].both) TH_LOG("bound twice");
 		EXPECT_EQ(0, r[i].odd);
@@ -390,7 +394,7 @@ TEST(rivals_in_two_vms)
 	rivals(_metadata, false);
 }
 
-/* One VM goes, with a lot to do; another one has a single irqfd to deassign. */
+/* One VM with many irqfds ends while another VM deassigns its only one. */
 #define NR_LEAVING	1500
 
 struct leaver {
@@ -411,7 +415,9 @@ static void *leaver(void *arg)
 	return NULL;
 }
 
-/* The longest deassign while the other VM goes, in percent of what that takes. */
+/*
+ * The longest deassign, in per cent of the time that the other VM takes to end.
+ */
 static int longest_wait(struct __test_metadata *_metadata, struct quiet_vm *q,
 			int fd, int *fds)
 {
@@ -452,7 +458,7 @@ TEST(no_wait_for_other_vm)
 	fd = new_eventfd();
 	for (i = 0; i < NR_LEAVING; i++)
 		fds[i] = new_eventfd();
-	/* It may have been the scheduler that let a deassign wait, but not always. */
+	/* The scheduler can delay a deassign, but not every time. */
 	for (i = 0; i < 30 && percent >= 50; i++)
 		percent = longest_wait(_metadata, &q, fd, fds);
 	EXPECT_GT(50, percent);

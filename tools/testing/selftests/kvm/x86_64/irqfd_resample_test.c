@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Level-triggered irqfds: the line stays up until the guest's EOI, goes down
- * once, and every resamplefd on the gsi hears of it.
+ * Level-triggered irqfds: the line stays up until the EOI of the guest. Then it
+ * goes down once, and every resamplefd of the gsi is signalled.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -38,7 +38,7 @@ static void level_loop(void)
 	}
 }
 
-/* Takes interrupts until told to stop, without a word to userspace. */
+/* Takes interrupts until the test ends it, without exits to userspace. */
 static void busy_loop(void)
 {
 	x2apic_enable();
@@ -74,7 +74,7 @@ static bool line_up(struct kvm_vm *vm, int pin)
 	return chip.chip.ioapic.irr & 1u << pin;
 }
 
-/* The line follows by way of a work item. */
+/* A work item raises the line. */
 static bool line_becomes(struct kvm_vm *vm, int pin, bool up)
 {
 	uint64_t end = now_ns() + SURELY_NS;
@@ -161,7 +161,9 @@ static void eoi(struct _test_data_level *self)
 	ASSERT_TRUE(line_becomes(self->vm, pin, true));			\
 } while (0)
 
-/* Of a line that is up already, so that the work item is not seen: wait for it. */
+/*
+ * Signals while the line is up. The work item has no visible effect, so wait.
+ */
 #define RAISE_ALSO(i) do {						\
 	eventfd_ring(self->fd[i], 1);					\
 	usleep(200000);							\
@@ -181,7 +183,7 @@ TEST_F(level, up_until_eoi)
 			EXPECT_TRUE(line_up(self->vm, PIN_A));
 			EXPECT_EQ(0, eventfd_take(self->res[0]));
 		}
-		/* Again while it is up: it is up. */
+		/* Signal again while it is up: it stays up. */
 		RAISE_ALSO(0);
 		eoi(self);
 		EXPECT_FALSE(line_up(self->vm, PIN_A));
@@ -193,7 +195,7 @@ TEST_F(level, up_until_eoi)
 	}
 }
 
-/* A device that still wants service after the EOI says so. */
+/* A device that still needs service after the EOI signals again. */
 TEST_F(level, raised_again)
 {
 	int round;
@@ -227,7 +229,7 @@ TEST_F(level, all_on_the_gsi_hear)
 	run(self);
 	EXPECT_EQ(1, irqs(self->vm, VEC_A));
 
-	/* One that has left hears nothing more, the others do. */
+	/* An irqfd that has ended gets no more signals; the others do. */
 	ASSERT_EQ(0, deassign(self, 2, PIN_A));
 	RAISE(0, PIN_A);
 	run(self);
@@ -254,7 +256,7 @@ TEST_F(level, gsis_are_apart)
 	RAISE(1, PIN_B);
 	run(self);
 	run(self);
-	/* The higher vector is served, and its EOI is the first one. */
+	/* The higher vector is served first, and has the first EOI. */
 	EXPECT_EQ(1, irqs(self->vm, VEC_B));
 	eoi(self);
 	EXPECT_EQ(0, eventfd_take(self->res[0]));
@@ -280,7 +282,7 @@ TEST_F(level, deassign_lowers_the_line)
 		EXPECT_FALSE(line_up(self->vm, PIN_A));
 		EXPECT_EQ(0, eventfd_take(self->res[0]));
 	}
-	/* The EOI of an interrupt that was delivered before is nobody's now. */
+	/* The EOI of an interrupt from before the deassign signals nothing. */
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
 	run(self);
 	eoi(self);
@@ -293,7 +295,10 @@ TEST_F(level, deassign_lowers_the_line)
 	EXPECT_EQ(0, eventfd_take(self->res[0]));
 }
 
-/* One of two goes while both have raised it: still one EOI for the other. */
+/*
+ * One of two ends while both have raised the line: the other still needs an
+ * EOI.
+ */
 TEST_F(level, deassign_one_of_two)
 {
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
@@ -334,7 +339,7 @@ TEST_F(level, pending_at_assign)
 	EXPECT_FALSE(line_up(self->vm, PIN_A));
 }
 
-/* Refused assigns leave no resampler, and no reference, behind. */
+/* Assigns with errors leave no resampler and no reference. */
 TEST_F(level, refused)
 {
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
@@ -353,11 +358,14 @@ TEST_F(level, refused)
 	EXPECT_EQ(1, eventfd_take(self->res[1]));
 }
 
-/* The line is the OR of its sources, and only irqfd's own goes down. */
+/* The line is the OR of its sources; the EOI lowers that of irqfd only. */
 TEST_F(level, shared_with_userspace)
 {
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
-	/* The irqfd first: nobody would see it raise a line that is up. */
+	/*
+	 * Signal the irqfd first, because its effect on a raised line is
+	 * invisible.
+	 */
 	RAISE(0, PIN_A);
 	kvm_irq_line(self->vm, PIN_A, 1);
 	run(self);
@@ -375,7 +383,7 @@ TEST_F(level, shared_with_userspace)
 	EXPECT_EQ(2, irqs(self->vm, VEC_A));
 }
 
-/* The line of one gsi has no other gsi's edge irqfds on it. */
+/* Edge-triggered irqfds of another gsi have no effect on the line. */
 TEST_F(level, edge_irqfd_on_the_same_gsi)
 {
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
@@ -414,7 +422,7 @@ TEST_F(level, vm_goes_with_the_line_up)
 	ASSERT_EQ(0, assign(self, 0, PIN_A));
 }
 
-/* A guest that runs freely, and the device on PIN_A that the test plays. */
+/* A guest that runs, and a device on PIN_A, played by the test. */
 struct storm {
 	struct kvm_vm *vm;
 	pthread_t thread;
@@ -477,7 +485,7 @@ static void storms(struct __test_metadata *_metadata, bool ring, int pin)
 		};
 		ASSERT_EQ(0, pthread_create(&s[i].thread, NULL, storm, &s[i]));
 	}
-	/* An interrupt, an EOI, and only then the next one: none may be lost. */
+	/* An interrupt, an EOI, then the next interrupt: none may be lost. */
 	for (end = now_ns() + 1500000000ull; n < 3 || now_ns() < end; n++) {
 		eventfd_ring(fd, 1);
 		ASSERT_EQ(1, poll(&p, 1, SURELY_MS))
@@ -492,7 +500,7 @@ static void storms(struct __test_metadata *_metadata, bool ring, int pin)
 		EXPECT_GT(SURELY_NS, s[i].longest);
 	}
 
-	/* With all of them quiet the lines come to rest. */
+	/* When all of them are idle, the lines go down. */
 	ASSERT_EQ(0, irqfd_ioctl(vm, fd, PIN_A, IRQFD_DEASSIGN, 0));
 	EXPECT_TRUE(line_becomes(vm, PIN_A, false));
 	EXPECT_TRUE(line_becomes(vm, PIN_B, false));
@@ -517,7 +525,7 @@ TEST(storm_with_signals)
 	storms(_metadata, true, PIN_A);
 }
 
-/* Here every deassign is the gsi's last one, and ends its resampler. */
+/* Each deassign is the last one of its gsi, and ends the resampler. */
 TEST(storm_on_another_gsi)
 {
 	storms(_metadata, true, PIN_B);

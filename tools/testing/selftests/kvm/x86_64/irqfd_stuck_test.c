@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An interrupt whose delivery sleeps: an event channel of Xen, in a page that
- * userfaultfd holds back from the work item that delivers. While it is stuck,
- * only those wait who have to, and they are done when it is.
+ * An interrupt with a delivery that sleeps: an event channel of Xen, in a page
+ * that userfaultfd withholds from the work item. While the delivery sleeps,
+ * only the calls that depend on it wait. They return when it is done.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -31,7 +31,7 @@ struct stuck {
 	int fd;
 };
 
-/* XEN_GSI as told; OTHER_GSI is VEC_B; the pin as it is after reset, but VEC_B + 1. */
+/* XEN_GSI by argument, OTHER_GSI to VEC_B, the pin to VEC_B + 1. */
 static int set_routes(struct kvm_vm *vm, bool xen)
 {
 	struct kvm_irq_routing *r = new_routing(3);
@@ -66,7 +66,7 @@ static struct quiet_vm new_vm(void)
 	return q;
 }
 
-/* False if this kernel cannot do it. */
+/* Returns false if this kernel does not support it. */
 static bool stuck_init(struct stuck *s)
 {
 	struct kvm_xen_hvm_attr attr = { .type = KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA };
@@ -96,7 +96,7 @@ static bool stuck_init(struct stuck *s)
 	return !ioctl(s->uffd, UFFDIO_REGISTER, &reg);
 }
 
-/* Takes the page away and signals: on return the delivery sleeps. */
+/* Removes the page and signals. On return, the delivery sleeps. */
 static void stick(struct stuck *s)
 {
 	struct pollfd p = { .fd = s->uffd, .events = POLLIN };
@@ -139,7 +139,7 @@ static void *make_call(void *arg)
 
 	c->ret = c->what(c);
 	WRITE_ONCE(c->returned, true);
-	/* While the delivery is stuck, this is, too */
+	/* This call waits as long as the delivery sleeps. */
 	c->seen = delivered(c->s);
 	return NULL;
 }
@@ -172,7 +172,7 @@ static int call_close(struct call *c)
 	return 0;
 }
 
-/* What goes on in @q meanwhile: other irqfds, by every way of delivery. */
+/* Other irqfds in @q, by every kind of delivery, work meanwhile. */
 static int use_irqfds(struct quiet_vm *q)
 {
 	int fd = new_eventfd(), ret;
@@ -251,8 +251,8 @@ FIXTURE_TEARDOWN(stuck)
 }
 
 /*
- * No interrupt comes by the old route when the ioctl has returned: so it waits
- * for the one that is under way, and no longer.
+ * No interrupt comes by the old route when the ioctl has returned. So the ioctl
+ * waits for the delivery that is under way, and for no other.
  */
 TEST_F(stuck, reroute_waits_for_delivery)
 {
@@ -266,12 +266,12 @@ TEST_F(stuck, reroute_waits_for_delivery)
 	EXPECT_EQ(0, c.ret);
 	EXPECT_TRUE(c.seen) TH_LOG("by the old route, after the new one");
 
-	/* The next one goes by the new route. */
+	/* The next interrupt uses the new route. */
 	eventfd_ring(self->s.fd, 1);
 	EXPECT_TRUE(quiet_wait(&self->s.q, VEC_A));
 }
 
-/* Each change waits for deliveries that began before it, not for later ones. */
+/* Each change waits for earlier deliveries, not for later ones. */
 TEST_F(stuck, reroute_after_reroute)
 {
 	struct call c = { .what = call_reroute, .s = &self->s };
@@ -311,7 +311,7 @@ TEST_F(stuck, close_waits_for_delivery)
 	EXPECT_TRUE(c.seen);
 }
 
-/* Beside a stuck delivery, and a change of routes that waits for it. */
+/* During a delivery that sleeps, and a change of routes that waits for it. */
 static void goes_on(struct __test_metadata *_metadata, struct stuck *s,
 		    int (*what)(struct call *))
 {
@@ -349,7 +349,7 @@ TEST_F(stuck, other_vm_goes_on)
 	goes_on(_metadata, &self->s, call_use_other_vm);
 }
 
-/* A process that is killed while its own delivery is stuck, which it would end. */
+/* A process is killed while its delivery waits for the process itself. */
 static void run_and_kill(struct __test_metadata *_metadata, int (*what)(struct call *))
 {
 	int ready[2], status, ms;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_IRQFD: the arguments it takes and refuses, which eventfds it binds, and
- * the interrupts that come of them, with the full in-kernel irqchip and with
- * the split one.
+ * KVM_IRQFD: valid and invalid arguments, binding of eventfds, and the
+ * interrupts that they raise. The tests use the full in-kernel irqchip and the
+ * split one.
  */
 #include <limits.h>
 #include <sys/resource.h>
@@ -121,12 +121,12 @@ TEST_F(irqfd, bad_fd)
 		EXPECT_EQ(-EBADF, irqfd_ioctl(self->vm, self->fd, 5, RESAMPLE, -1));
 		EXPECT_EQ(-EINVAL, irqfd_ioctl(self->vm, self->fd, 5, RESAMPLE, nul));
 	}
-	/* And without RESAMPLE nobody looks at resamplefd; nothing was bound. */
+	/* Without RESAMPLE, resamplefd is ignored; nothing was bound. */
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, -1));
 	close(nul);
 }
 
-/* A signal is an interrupt, and is taken out of the eventfd. */
+/* A signal raises an interrupt, and is removed from the eventfd. */
 TEST_F(irqfd, msi)
 {
 	int i;
@@ -155,7 +155,7 @@ TEST_F(irqfd, busy_in_same_vm)
 	EXPECT_EQ(-EBUSY, irqfd_ioctl(self->vm, copy, MSI_GSI, 0, 0));
 	if (!variant->split)
 		EXPECT_EQ(-EBUSY, irqfd_ioctl(self->vm, self->fd, 5, RESAMPLE, self->fd2));
-	/* The first one is as good as before. */
+	/* The first one still works. */
 	eventfd_ring(self->fd, 1);
 	EXPECT_TRUE(quiet_wait(&self->q, VEC_A));
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, copy, MSI_GSI, IRQFD_DEASSIGN, 0));
@@ -171,7 +171,7 @@ TEST_F(irqfd, busy_in_other_vm)
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
 	EXPECT_EQ(-EBUSY, irqfd_ioctl(other.vm, self->fd, MSI_GSI, 0, 0));
 	EXPECT_EQ(-EBUSY, irqfd_ioctl(other.vm, self->fd, MSI_GSI + 1, 0, 0));
-	/* What the other VM does not have it cannot take away either. */
+	/* Another VM cannot deassign it. */
 	EXPECT_EQ(0, irqfd_ioctl(other.vm, self->fd, MSI_GSI, IRQFD_DEASSIGN, 0));
 	EXPECT_EQ(-EBUSY, irqfd_ioctl(other.vm, self->fd, MSI_GSI, 0, 0));
 	eventfd_ring(self->fd, 1);
@@ -179,7 +179,7 @@ TEST_F(irqfd, busy_in_other_vm)
 	EXPECT_FALSE(quiet_has(&other, VEC_A));
 	quiet_vm_free(&other);
 
-	/* Its end is none of this VM's business. */
+	/* The end of the other VM has no effect here. */
 	EXPECT_EQ(-EBUSY, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
 	eventfd_ring(self->fd, 1);
 	EXPECT_TRUE(quiet_wait(&self->q, VEC_A));
@@ -254,7 +254,7 @@ TEST_F(irqfd, deassign_unknown)
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, IRQFD_DEASSIGN, 0));
 }
 
-/* Once the last fd is gone so is the irqfd: nothing keeps the eventfd. */
+/* Closing the last fd ends the irqfd, which keeps no reference. */
 TEST_F(irqfd, hangup)
 {
 	int i;
@@ -328,7 +328,7 @@ TEST_F(irqfd, no_route)
 	EXPECT_TRUE(quiet_wait(&self->q, VEC_B));
 }
 
-/* No number that is not a gsi may ever be an index. */
+/* A number that is not a gsi must not be used as an index. */
 TEST_F(irqfd, gsi_out_of_range)
 {
 	static const uint32_t gsis[] = {
@@ -394,7 +394,7 @@ TEST_F(irqfd, two_thousand)
 		EXPECT_TRUE(quiet_wait(&self->q, VEC_A + i % 16)) TH_LOG("%d", i);
 		EXPECT_EQ(-EBUSY, irqfd_ioctl(self->vm, fds[i], MSI_GSI, 0, 0));
 	}
-	/* A third by deassign, a third by hangup, the rest by the VM's end. */
+	/* End a third by deassign, a third by hangup, the rest with the VM. */
 	for (i = 0; i < nr; i += 3) {
 		EXPECT_EQ(0, irqfd_ioctl(self->vm, fds[i], MSI_GSI + i % 16, IRQFD_DEASSIGN, 0));
 		eventfd_ring(fds[i], 1);
@@ -434,7 +434,7 @@ FIXTURE_TEARDOWN(count)
 	close(self->fd);
 }
 
-/* Runs the guest until it had @n interrupts, and on to see no more come. */
+/* Runs the guest until it has had @n interrupts, then checks for more. */
 static uint32_t irqs_after(struct kvm_vcpu *vcpu, uint8_t vector, uint32_t n)
 {
 	uint64_t end = now_ns() + SURELY_NS;
@@ -454,7 +454,7 @@ static uint32_t irqs_after(struct kvm_vcpu *vcpu, uint8_t vector, uint32_t n)
 	return irqs(vcpu->vm, vector);
 }
 
-/* One event, of whatever weight, one interrupt. */
+/* One event is one interrupt, whatever it adds to the counter. */
 TEST_F(count, pending_at_assign)
 {
 	eventfd_ring(self->fd, 3);
@@ -464,13 +464,13 @@ TEST_F(count, pending_at_assign)
 	EXPECT_EQ(2, irqs_after(self->vcpu, VEC_A, 2));
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, IRQFD_DEASSIGN, 0));
 
-	/* Nothing pending, nothing injected. */
+	/* No event is pending, so no interrupt is injected. */
 	eventfd_take(self->fd);
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
 	EXPECT_EQ(2, irqs_after(self->vcpu, VEC_A, 2));
 }
 
-/* A pending event is for the one that binds it, not for one that is refused. */
+/* A pending event stays pending after an assign with an error. */
 TEST_F(count, pending_at_refused_assign)
 {
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI + 3, 0, 0));
@@ -499,7 +499,7 @@ TEST_F(count, many_on_one_gsi)
 				irqs_after(self->vcpu, VEC_A, n);
 			ASSERT_EQ(n, irqs(self->vm, VEC_A)) TH_LOG("fd %d", i);
 		}
-	/* One goes, the others stay: one interrupt at least, and n at most. */
+	/* One ends, the others stay: at least one interrupt, and at most n. */
 	before = n;
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
 		EXPECT_EQ(0, irqfd_ioctl(self->vm, fds[i], MSI_GSI, IRQFD_DEASSIGN, 0));
@@ -536,7 +536,7 @@ TEST_F(count, edge_pin)
 	EXPECT_EQ(4, irqs_after(self->vcpu, VEC_B, 4));
 }
 
-/* The work item of a signal before the deassign is done when that returns. */
+/* A deassign waits for the work item of an earlier signal. */
 TEST_F(count, edge_pin_deassign)
 {
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
@@ -576,7 +576,7 @@ static void kick_loop(void)
 	}
 }
 
-/* From the guest's store to the guest's handler with nobody in between. */
+/* From a store of the guest to its handler, without userspace. */
 TEST(ioeventfd_to_interrupt)
 {
 	struct kvm_vcpu *vcpu;

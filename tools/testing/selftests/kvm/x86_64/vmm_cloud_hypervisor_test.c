@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ioeventfds and interrupts as Cloud Hypervisor handles them: a notification
- * address per queue, any length, moved when the guest moves the BAR; an irqfd
- * per MSI-X vector whose eventfd is exchanged by binding the new one to the
- * GSI before the old one is let go.
+ * Ioeventfds and interrupts as Cloud Hypervisor uses them. Each queue has a
+ * notification address, for any length, which moves with the BAR. Each MSI-X
+ * vector has an irqfd. To exchange its eventfd, the new one is assigned before
+ * the old one is deassigned.
  */
 #include "irqfd_util.h"
 #include "kvm_test_harness.h"
@@ -73,7 +73,7 @@ TEST_F(queues, bar_moves)
 
 	expect_at(_metadata, self, bar, true);
 	for (i = 1; i < 30; i++) {
-		/* Also to where old and new overlap. */
+		/* Old and new addresses may overlap. */
 		uint64_t to = DOOR_GPA + i % 3 * 0x1000 + i % 5 * MULTIPLIER;
 
 		if (to == bar)
@@ -121,7 +121,7 @@ FIXTURE_TEARDOWN(vector)
 	close(self->fd2);
 }
 
-/* While both are bound either interrupts; no event of the exchange is lost. */
+/* While both are bound, both interrupt; the exchange loses no event. */
 TEST_F(vector, new_before_old_goes)
 {
 	int i;
@@ -153,7 +153,9 @@ TEST_F(vector, new_has_an_event)
 	EXPECT_TRUE(quiet_never(&self->q, VEC_A));
 }
 
-/* Both follow the route when the guest rewrites the vector's address and data. */
+/*
+ * Both follow the route when the guest rewrites the vector's address and data.
+ */
 TEST_F(vector, reroute_between)
 {
 	ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd2, MSI_GSI, 0, 0));
@@ -165,7 +167,7 @@ TEST_F(vector, reroute_between)
 	EXPECT_TRUE(quiet_never(&self->q, VEC_A));
 }
 
-/* A masked vector has no route and no irqfd; unmasked it has both again. */
+/* A masked vector has no route and no irqfd; unmasking restores both. */
 TEST_F(vector, mask_and_unmask)
 {
 	int i;
@@ -176,7 +178,10 @@ TEST_F(vector, mask_and_unmask)
 		eventfd_ring(self->fd, 1);
 		route_msi(self->vm, MSI_GSI, i % 2 ? VEC_A : VEC_B);
 		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
-		/* What came meanwhile is pending, and comes now. */
+		/*
+		 * An event from the time in between is pending, and interrupts
+		 * now.
+		 */
 		EXPECT_TRUE(quiet_wait(&self->q, i % 2 ? VEC_A : VEC_B));
 	}
 }

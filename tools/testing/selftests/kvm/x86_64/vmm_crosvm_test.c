@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ioeventfds as crosvm assigns them: virtio-pci 1.0, a notification address for
- * each queue, any length, and only for queues that are ready when the driver
- * says DRIVER_OK; away again at reset, with the eventfds kept.
+ * Ioeventfds as crosvm assigns them, for virtio-pci 1.0. Each queue that is
+ * ready at DRIVER_OK has a notification address, for any length. A reset
+ * deassigns them and keeps the eventfds.
  */
 #include "eventfd_util.h"
 #include "kvm_test_harness.h"
@@ -62,7 +62,7 @@ static void reset(FIXTURE_DATA(crosvm) *self)
 	self->ready = 0;
 }
 
-/* Ready queues ring whatever the width; the others' kicks leave. */
+/* Kicks of ready queues signal, for any width; others exit to userspace. */
 static void kick_all(struct __test_metadata *_metadata, FIXTURE_DATA(crosvm) *self)
 {
 	uint32_t size;
@@ -99,7 +99,7 @@ TEST_F(crosvm, every_set_of_ready_queues)
 	kick_all(_metadata, self);
 }
 
-/* A kick with VIRTIO_F_NOTIFICATION_DATA has more than the queue in it. */
+/* A kick with VIRTIO_F_NOTIFICATION_DATA has more than the queue number. */
 TEST_F(crosvm, notification_data)
 {
 	uint32_t next;
@@ -111,7 +111,7 @@ TEST_F(crosvm, notification_data)
 	EXPECT_EQ(100, eventfd_take(self->fd[3]));
 }
 
-/* One event may be registered for ports and memory at once. */
+/* One eventfd may be registered for ports and for memory. */
 TEST_F(crosvm, one_event_on_both_buses)
 {
 	door_assign(self->vm, self->fd[0], DOOR_PORT, 0, PIO, 0);

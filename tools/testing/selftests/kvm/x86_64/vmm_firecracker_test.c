@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(firecracker)
 			close(self->fd[d][q]);
 }
 
-/* How often all queues but one have rung since the last look. */
+/* The number of signals of all queues but one, since the last call. */
 static uint64_t rings_elsewhere(FIXTURE_DATA(firecracker) *self, int device,
 				int queue)
 {
@@ -95,7 +95,7 @@ TEST_F(firecracker, many_queues)
 	kick_each(_metadata, self);
 }
 
-/* The driver writes 32 bits; anything else is for the VMM to judge. */
+/* The driver writes 32 bits; other writes go to the VMM. */
 TEST_F(firecracker, other_widths_leave)
 {
 	struct io_log log;
@@ -128,7 +128,7 @@ TEST_F(firecracker, no_such_queue_leaves)
 	EXPECT_EQ(0, rings_elsewhere(self, -1, -1));
 }
 
-/* The registers around it are the VMM's, to read and to write. */
+/* Accesses to the registers around it go to the VMM. */
 TEST_F(firecracker, other_registers_leave)
 {
 	uint64_t page = DOOR_GPA + 0x1000;
@@ -146,7 +146,7 @@ TEST_F(firecracker, other_registers_leave)
 	EXPECT_EQ(0, rings_elsewhere(self, -1, -1));
 }
 
-/* What the VMM closes while the VM lives rings on unheard, and leaves not. */
+/* After the VMM has closed the eventfd, the ioeventfd still takes kicks. */
 TEST_F(firecracker, closed_by_vmm)
 {
 	int copy = dup(self->fd[2][0]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ioeventfds as kvmtool assigns them: each virtio-pci device has its registers
- * twice, as ports and as memory, and each queue two eventfds, both told by a
- * 16-bit datamatch on the register of that bus.
+ * Ioeventfds as kvmtool assigns them. Each virtio-pci device has its registers
+ * twice, as ports and as memory. Each queue has two eventfds, one per bus, with
+ * a datamatch of 16 bits.
  */
 #include "eventfd_util.h"
 #include "kvm_test_harness.h"
@@ -115,7 +115,7 @@ TEST_F(kvmtool, other_values_and_widths_leave)
 	expect_rings(_metadata, self, -1, -1);
 }
 
-/* One queue goes and comes back, the others ring all the while. */
+/* One queue goes and comes back; the others work all the while. */
 TEST_F(kvmtool, queue_goes_and_comes)
 {
 	int q, s;
@@ -139,7 +139,7 @@ TEST_F(kvmtool, queue_goes_and_comes)
 	}
 }
 
-/* If the second side fails the first is taken back: as if never asked for. */
+/* If the second assign fails, the first one is undone, without a trace. */
 TEST_F(kvmtool, second_side_fails)
 {
 	int fd = new_eventfd();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Irqfds as VFIO makes them: thousands, each an MSI of its own. They interrupt
- * by the route they have, whatever is assigned, rerouted and deassigned around
- * them, and one VM's end is no other VM's business.
+ * Irqfds as VFIO makes them: thousands, each with its own MSI. They use their
+ * route while others are assigned, rerouted and deassigned. The end of one VM
+ * has no effect on another.
  *
- * What an operation costs is printed: nanoseconds, or instructions with a clock
- * that counts those.
+ * The test prints the cost of an operation in nanoseconds. With a clock that
+ * counts instructions, it is instructions.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -109,7 +109,7 @@ static void assign_upto(struct __test_metadata *_metadata,
 			TH_LOG("irqfd %d", i);
 }
 
-/* A sample of them, since a look at the local APIC takes its time. */
+/* A sample of them, because reading the local APIC is slow. */
 static void interrupt_some(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(vfio) *self, int nr, int turn)
 {
@@ -139,7 +139,7 @@ TEST_F(vfio, rerouted_all_at_once)
 	}
 }
 
-/* Each second one goes: the others interrupt, those gone do not. */
+/* Deassign every second one: only the others interrupt. */
 TEST_F(vfio, every_second_goes)
 {
 	int i;
@@ -157,8 +157,8 @@ TEST_F(vfio, every_second_goes)
 }
 
 /*
- * What one more costs when so many are there. The best of several, which is
- * what it takes when nothing else comes along.
+ * The cost of one more irqfd among so many. The best of several runs has the
+ * least noise.
  */
 TEST_F(vfio, cost)
 {
@@ -201,9 +201,9 @@ TEST_F(vfio, cost)
 }
 
 /*
- * Eight VMs: seven end, the eighth assigns and deassigns meanwhile. It has
- * priority over the seven, so what a deassign takes is its own way and whatever
- * it waits for. Whether it slept is known exactly, on a busy machine as well.
+ * Eight VMs: seven end, and the eighth assigns and deassigns meanwhile. The
+ * eighth has priority. So the time of a deassign is its own work and its waits.
+ * The test also knows if a deassign slept, even on a busy machine.
  */
 struct victim {
 	struct quiet_vm q;
@@ -231,7 +231,7 @@ static long sleeps(void)
 	return usage.ru_nvcsw;
 }
 
-/* Deassigns: how many, the longest, and those that slept. */
+/* Deassigns: their number, the longest, and those that slept. */
 struct pairs {
 	int nr, slept;
 	uint64_t longest;
@@ -251,7 +251,7 @@ static void pair(struct kvm_vm *vm, int fd, struct pairs *pairs)
 	pairs->slept += sleeps() != before;
 	if (end - start > pairs->longest)
 		pairs->longest = end - start;
-	/* Let the others go on. */
+	/* Let the others continue. */
 	usleep(50);
 }
 
@@ -297,7 +297,7 @@ TEST(eight_vms)
 	printf("# cost longest beside %lu alone %lu\n",
 	       beside.longest, alone.longest);
 
-	/* The eighth VM has work to do and does it while the others end. */
+	/* The eighth VM works while the others end. */
 	EXPECT_GT(beside.nr, VMS);
 	EXPECT_EQ(0, beside.slept);
 

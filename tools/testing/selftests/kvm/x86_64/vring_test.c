@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A ring of virtio shared by a guest and a vhost worker: kicked by an
- * ioeventfd, answered by an irqfd, with no VMM in between.
+ * A ring of virtio that a guest shares with a vhost worker. Kicks use an
+ * ioeventfd and calls use an irqfd, without a VMM in between.
  *
- * The guest sends frames through vhost-net to a tap, one at a time: it makes a
- * buffer available, kicks, halts, and goes on when the interrupt says that the
- * buffer was used. What a round costs is printed: nanoseconds, or instructions
- * with a clock that counts those.
+ * The guest sends frames through vhost-net to a tap, one at a time. It makes a
+ * buffer available, kicks, and halts until the interrupt for the used buffer.
+ * The test prints the cost of a round in nanoseconds. With a clock that counts
+ * instructions, it is instructions.
  */
 #include <net/if.h>
 #include <linux/if_tun.h>
@@ -103,7 +103,7 @@ FIXTURE_VARIANT_ADD(vring, pio_data) {
 	.name = "pio-data", .len = 2, .flags = PIO | DM,
 };
 
-/* What it costs with neither: the VMM passes on the kick and the call. */
+/* The cost with neither: the VMM forwards the kick and the call. */
 FIXTURE_VARIANT_ADD(vring, userspace) {
 	.name = "userspace", .by_userspace = true,
 };
@@ -170,7 +170,7 @@ static void start_ring(FIXTURE_DATA(vring) *self)
 	};
 	uint64_t features = 1ull << VIRTIO_F_VERSION_1;
 
-	/* To everybody, of a protocol that nobody speaks. */
+	/* A broadcast of an unused protocol. */
 	desc[0].addr = RING_GPA + FRAME;
 	desc[0].len = FRAME_LEN;
 	memset(hva + FRAME + sizeof(struct virtio_net_hdr_mrg_rxbuf), 0xff, 6);
@@ -251,11 +251,11 @@ static void pass_on(FIXTURE_DATA(vring) *self)
 }
 
 /*
- * The software CPU forgets across an exit that STI holds interrupts off for one
- * more instruction: the interrupt that the guest is about to halt for may come
- * just before HLT, and then none comes to end that. So look at a halted guest
- * now and then and let it count again. It goes on only if the interrupt was
- * there: one that was lost is still waited for in vain.
+ * STI holds interrupts off for one more instruction. The software CPU forgets
+ * that across an exit. Then the interrupt can come just before HLT, and none
+ * comes after it. So the test now and then lets a halted guest count again. The
+ * guest continues only if the interrupt came, so a lost interrupt is still
+ * found.
  */
 static void run_awake(struct kvm_vcpu *vcpu)
 {
@@ -275,7 +275,7 @@ static void run_awake(struct kvm_vcpu *vcpu)
 	setitimer(ITIMER_REAL, &off, NULL);
 }
 
-/* So many frames; returns how long it took. */
+/* Sends frames; returns the time that they took. */
 static uint64_t send_frames(FIXTURE_DATA(vring) *self, uint32_t rounds, int *exits)
 {
 	struct ucall uc;
@@ -305,9 +305,8 @@ static uint64_t send_frames(FIXTURE_DATA(vring) *self, uint32_t rounds, int *exi
 }
 
 /*
- * Every kick one frame at the tap, every frame one call. A software CPU now and
- * then delivers an interrupt twice, with stock's KVM as well: one of some
- * 10,000.
+ * Every kick makes one frame at the tap, every frame one call. A software CPU
+ * delivers about one of 10,000 interrupts twice, also with the KVM of the base.
  */
 TEST_F_TIMEOUT(vring, kick_to_call, 100)
 {
@@ -331,7 +330,7 @@ TEST_F_TIMEOUT(vring, kick_to_call, 100)
 		printf("# halted guests looked at: %d\n", rescued);
 }
 
-/* The ioeventfd goes: the kick leaves. It comes back: the ring goes on. */
+/* Without the ioeventfd the kick exits; with it again the ring continues. */
 TEST_F(vring, ioeventfd_goes_and_comes)
 {
 	uint64_t addr = variant->flags & PIO ? DOOR_PORT : DOOR_GPA;

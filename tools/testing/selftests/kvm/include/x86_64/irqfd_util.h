@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Two targets for interrupts.  A "quiet" VM has one vCPU that never runs: what
- * arrives stays in its local APIC's IRR, where the test sees exactly which
- * vectors came.  A guest that runs counts each interrupt in a handler.
+ * Two targets for interrupts. A "quiet" VM has one vCPU that never runs. Its
+ * interrupts stay in the IRR of the local APIC, where the test sees their
+ * vectors. A guest that runs counts each interrupt in a handler.
  */
 #ifndef SELFTEST_KVM_IRQFD_UTIL_H
 #define SELFTEST_KVM_IRQFD_UTIL_H
@@ -52,7 +52,7 @@ static inline int set_routing(struct kvm_vm *vm, struct kvm_irq_routing *r)
 	return __vm_ioctl(vm, KVM_SET_GSI_ROUTING, r) ? -errno : 0;
 }
 
-/* @gsi is an MSI of @vector, and nothing else is anything. */
+/* Routes @gsi to an MSI of @vector, and has no other route. */
 static inline void route_msi(struct kvm_vm *vm, uint32_t gsi, uint8_t vector)
 {
 	struct kvm_irq_routing *r = new_routing(1);
@@ -109,7 +109,7 @@ static inline uint32_t *irr_word(struct kvm_lapic_state *apic, uint8_t vector)
 	return (uint32_t *)(apic->regs + APIC_IRR + vector / 32 * 16);
 }
 
-/* Has @vector come?  Leaves it where it is. */
+/* Returns true if @vector is pending, and leaves it pending. */
 static inline bool quiet_has(struct quiet_vm *q, uint8_t vector)
 {
 	struct kvm_lapic_state apic;
@@ -118,7 +118,7 @@ static inline bool quiet_has(struct quiet_vm *q, uint8_t vector)
 	return *irr_word(&apic, vector) & 1u << vector % 32;
 }
 
-/* The same, and takes it away. */
+/* The same, and clears it. */
 static inline bool quiet_take(struct quiet_vm *q, uint8_t vector)
 {
 	struct kvm_lapic_state apic;
@@ -132,7 +132,7 @@ static inline bool quiet_take(struct quiet_vm *q, uint8_t vector)
 	return has;
 }
 
-/* An interrupt may come by way of a work item. */
+/* Waits for an interrupt, which may come by a work item. */
 static inline bool quiet_wait(struct quiet_vm *q, uint8_t vector)
 {
 	uint64_t end = now_ns() + SURELY_NS;
@@ -145,7 +145,7 @@ static inline bool quiet_wait(struct quiet_vm *q, uint8_t vector)
 	return true;
 }
 
-/* Long enough for a work item that should not be there. */
+/* Waits long enough for an unexpected work item. */
 static inline bool quiet_never(struct quiet_vm *q, uint8_t vector)
 {
 	usleep(20000);
@@ -161,7 +161,7 @@ static inline void count_irq(struct ex_regs *regs)
 	x2apic_write_reg(APIC_EOI, 0);
 }
 
-/* Lets in what is pending, then tells the test. */
+/* Takes pending interrupts, then tells the test. */
 static inline void count_loop(void)
 {
 	x2apic_enable();
