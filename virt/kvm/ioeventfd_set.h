@@ -15,13 +15,13 @@
  *		 -> table -> slot[]	values, one slot for each remainder
  *		 -> spill -> index	values with an occupied slot, per width
  *
- * The lowest bits of a value select its slot in the table. So the values 0 to n
- * - 1 of a device with n queues are all in the table, each in its own slot. The
- * table doubles if it is half full and the slot of a new value is occupied. It
- * has at most KVM_IOEVENTFD_SLOTS_MAX slots. A new value that then has no slot
- * goes to the spill, a sorted index. So for any values, a lookup probes one
- * slot and one path through the index. There is no hash, so no choice of values
- * costs more than that.
+ * The lowest bits of a value select its slot in the table. A device with n
+ * queues uses the values from 0 to n - 1. They are all in the table, each in its
+ * own slot. The table doubles if it is half full and the slot of a new value is
+ * occupied. It has at most KVM_IOEVENTFD_SLOTS_MAX slots. A new value that then
+ * has no slot goes to the spill, a sorted index. So for any values, a lookup
+ * probes one slot and one path through the index. There is no hash, so no choice
+ * of values costs more than that.
  *
  * Writers: one at a time, under the caller's lock.
  * Readers: RCU read-side critical sections, interrupts on or off.
@@ -61,7 +61,7 @@
 
 /*
  * Slots of the smallest and of the largest table, powers of two. Most devices
- * have fewer queues than the smallest table has slots. Filling the largest
+ * have no more queues than the smallest table has slots. Filling the largest
  * table takes about 100,000 instructions, under a mutex. Tests define smaller
  * tables.
  */

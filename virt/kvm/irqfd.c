@@ -3,9 +3,9 @@
  * irqfd: an eventfd that raises an interrupt of a guest.
  *
  * Life of an irqfd. kvm_irqfd_assign() makes it as KVM_IRQFD_NEW and binds it
- * to its eventfd. When it is complete, it becomes KVM_IRQFD_ACTIVE. A task that
- * ends it first claims it: it makes it KVM_IRQFD_DYING under irqfds.lock. Only
- * that task then calls irqfd_shutdown(). Three events end an irqfd:
+ * to its eventfd. When it is complete, it becomes KVM_IRQFD_ACTIVE. To end it, a
+ * task claims it: the task makes it KVM_IRQFD_DYING under irqfds.lock. Only that
+ * task then calls irqfd_shutdown(). Three events end an irqfd:
  *  - KVM_IRQFD with DEASSIGN calls irqfd_shutdown() itself and waits for it.
  *  - The release of the VM does the same. Both wait for irqfds of this VM only.
  *  - The last close of the eventfd (EPOLLHUP) must not sleep. It leaves the

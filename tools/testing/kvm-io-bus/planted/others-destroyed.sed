@@ -1,6 +1,6 @@
 # Unregistering one device destroys others, too, when memory is short: their
 # owner still walks a list of them (CVE-2021-47341)
-# file: io_bus.c
+# file: io_bus_register.c
 # caught by: regress zones_unregistered_while_walked
 /^void kvm_io_bus_unregister_dev/,/^}/{
 /lockdep_assert_held/a\

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The I/O bus of KVM: signals ioeventfds for exit handlers of an architecture,
+ * which have decoded a write and have interrupts off. io_bus.c describes the
+ * protocol.
+ */
+#include "io_bus_internal.h"
+
+#include <linux/kvm_host.h>
+#include <trace/events/kvm_ioeventfd.h>
+
+#include "io_bus.h"
+#include "ioeventfd_set.h"
+
+/* Interrupts are off, or on for PREEMPT_RT. */
+static __always_inline bool signal_irqoff(struct kvm_kernel_ioeventfd *ioeventfd,
+					  enum kvm_bus bus_idx, gpa_t addr,
+					  int len)
+{
+	if (!kvm_ioeventfd_signal_irqoff(ioeventfd))
+		return false;
+	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+	return true;
+}
+
+/* The lowest @len bytes of a value; @len is not 0. */
+static __always_inline u64 low_bytes(u64 value, int len)
+{
+	return value & ~0ULL >> (64 - 8 * len);
+}
+
+/* The ioeventfd of @set for a write, or NULL. */
+static __always_inline struct kvm_kernel_ioeventfd *
+find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
+{
+	struct kvm_kernel_ioeventfd *ioeventfd;
+
+	ioeventfd = kvm_ioeventfd_set_match_len(set, len);
+	if (!ioeventfd)
+		ioeventfd = kvm_ioeventfd_set_match_value(set, len,
+							  low_bytes(value, len));
+	return ioeventfd;
+}
+
+/**
+ * kvm_io_bus_ring_pio - signal the ioeventfd of a write to a port
+ * @vcpu: the vCPU that writes
+ * @port: the port
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: the value, in the lowest @len bytes; the rest is ignored
+ *
+ * Looks for ioeventfds only, not for devices. If this returns false, the caller
+ * passes the access to kvm_io_bus_write(), which looks for ioeventfds again.
+ *
+ * Context: RCU read-side critical section; interrupts off, except on
+ * PREEMPT_RT. Not under raw spinlocks. Needs no lock of KVM.
+ * Return: true if an ioeventfd was signalled.
+ */
+bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
+{
+	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
+	struct kvm_ioeventfd_set *set;
+
+	/* Pairs with the smp_mb() of a registration. */
+	smp_rmb();
+	set = kvm_io_bus_find_set(vcpu->kvm, KVM_PIO_BUS, port);
+	if (set)
+		ioeventfd = find_match(set, len, value);
+	return ioeventfd && signal_irqoff(ioeventfd, KVM_PIO_BUS, port, len);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
+
+/**
+ * kvm_io_bus_search_mmio - find the ioeventfds at an address
+ * @vcpu: the vCPU that writes
+ * @gpa: guest physical address of the write
+ *
+ * For a caller that has to decode an instruction to know width and value of the
+ * write. If there is no ioeventfd, it need not decode.
+ *
+ * Context: RCU read-side critical section, as long as the result is used; any,
+ * interrupts may be off.
+ * Return: the ioeventfds at @gpa; NULL if there are none.
+ */
+struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	/* Pairs with the smp_mb() of a registration. */
+	smp_rmb();
+	return kvm_io_bus_find_set(vcpu->kvm, KVM_MMIO_BUS, gpa);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
+
+/**
+ * kvm_io_bus_ring_found - signal one of the ioeventfds at an address
+ * @set: the result of kvm_io_bus_search_mmio() for @gpa, not NULL
+ * @gpa: guest physical address of the write
+ * @len: width of the write in bytes: 1, 2, 4 or 8
+ * @value: the value, in the lowest @len bytes; the rest is ignored
+ *
+ * Context: the RCU read-side critical section of the lookup; else as for
+ * kvm_io_bus_ring_pio().
+ * Return: true if an ioeventfd was signalled. If not, the caller passes the
+ * access to kvm_io_bus_write().
+ */
+bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
+			   u64 value)
+{
+	struct kvm_kernel_ioeventfd *ioeventfd = find_match(set, len, value);
+
+	return ioeventfd && signal_irqoff(ioeventfd, KVM_MMIO_BUS, gpa, len);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
