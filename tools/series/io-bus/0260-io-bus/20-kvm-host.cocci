@@ -9,12 +9,6 @@ identifier s = { kvm_io_range, kvm_io_bus };
 
 // targets: include/linux/kvm_host.h
 @@
-identifier s = { kvm_bus };
-@@
-- enum s { ... };
-
-// targets: include/linux/kvm_host.h
-@@
 type T;
 identifier f = { kvm_io_bus_write, kvm_io_bus_write_cookie, kvm_io_bus_read, kvm_io_bus_register_dev, kvm_io_bus_unregister_dev, kvm_io_bus_get_dev };
 parameter list P;
@@ -43,8 +37,3 @@ struct kvm {
 ...
 };
 
-// targets: include/linux/kvm_host.h
-@@
-@@
-  #include <linux/kvm_dirty_ring.h>
-+ #include <linux/kvm_io_bus.h>
