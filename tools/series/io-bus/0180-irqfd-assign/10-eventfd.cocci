@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The last of irqfds leaves eventfd.c, but for the ioctl.
+
+// targets: virt/kvm/eventfd.c
+@@
+identifier f = {
+	irqfd_ptable_queue_proc,
+	kvm_arch_irq_bypass_stop,
+	kvm_arch_irq_bypass_start,
+	kvm_irqfd_assign
+};
+type T;
+parameter list P;
+@@
+- T f(P) { ... }
