@@ -238,8 +238,8 @@ bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 	bool rung;
 
 	svm->ioeventfd.todo = SVM_IOEVENTFD_NOTHING;
-	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) || !is_store(svm) ||
-	    !READ_ONCE(kvm_ioeventfd_mmio))
+	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) ||
+	    !READ_ONCE(kvm_ioeventfd_mmio) || !is_store(svm))
 		return false;
 	if (!kvm_ioeventfd_irqoff()) {
 		svm->ioeventfd.todo = SVM_IOEVENTFD_TRY;
