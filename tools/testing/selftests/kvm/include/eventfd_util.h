@@ -173,16 +173,16 @@ static inline void guest_store(uint64_t addr, uint64_t val, uint32_t size)
 {
 	switch (size) {
 	case 1:
-		*(volatile uint8_t *)addr = val;
+		WRITE_ONCE(*(uint8_t *)addr, val);
 		break;
 	case 2:
-		*(volatile uint16_t *)addr = val;
+		WRITE_ONCE(*(uint16_t *)addr, val);
 		break;
 	case 4:
-		*(volatile uint32_t *)addr = val;
+		WRITE_ONCE(*(uint32_t *)addr, val);
 		break;
 	case 8:
-		*(volatile uint64_t *)addr = val;
+		WRITE_ONCE(*(uint64_t *)addr, val);
 		break;
 	}
 }
@@ -191,16 +191,16 @@ static inline void guest_load(uint64_t addr, uint32_t size)
 {
 	switch (size) {
 	case 1:
-		(void)*(volatile uint8_t *)addr;
+		(void)READ_ONCE(*(uint8_t *)addr);
 		break;
 	case 2:
-		(void)*(volatile uint16_t *)addr;
+		(void)READ_ONCE(*(uint16_t *)addr);
 		break;
 	case 4:
-		(void)*(volatile uint32_t *)addr;
+		(void)READ_ONCE(*(uint32_t *)addr);
 		break;
 	case 8:
-		(void)*(volatile uint64_t *)addr;
+		(void)READ_ONCE(*(uint64_t *)addr);
 		break;
 	}
 }

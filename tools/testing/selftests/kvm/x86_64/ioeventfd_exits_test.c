@@ -9,6 +9,7 @@
 
 #include "apic.h"
 #include "eventfd_util.h"
+#include "kick_util.h"
 #include "kvm_test_harness.h"
 #include "svm_util.h"
 
@@ -19,26 +20,8 @@
 #define APIC_SELF_IPI	0x3f0
 #endif
 
-/*
- * The instructions that kick, with the address in rdi or dx and the value in
- * rax.
- */
-#define KICK(name, insn) \
-	asm(".pushsection .text\n" \
-	    ".globl kick_" #name ", after_" #name ", do_" #name "\n" \
-	    "do_" #name ":\n" \
-	    "kick_" #name ": " insn "\n" \
-	    "after_" #name ": nop\n" \
-	    "nop\n" \
-	    "ret\n" \
-	    ".popsection")
-
 KICK(store, "movl %esi, (%rdi)");
 KICK(out, "outb %al, %dx");
-
-extern char kick_store[], after_store[], kick_out[], after_out[];
-extern void do_store(uint64_t addr, uint32_t val);
-extern void do_out(void);
 
 static uint64_t mode;		/* true for the port, false for the address */
 static uint64_t seen_rip, seen_dr6, seen_irqs, seen_nmis, seen_dbs;

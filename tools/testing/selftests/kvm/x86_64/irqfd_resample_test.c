@@ -20,7 +20,7 @@ static uint64_t guest_stop;
 
 static void level_irq(struct ex_regs *regs)
 {
-	irq_count[regs->vector]++;
+	WRITE_ONCE(irq_count[regs->vector], irq_count[regs->vector] + 1);
 	if (READ_ONCE(auto_eoi))
 		x2apic_write_reg(APIC_EOI, 0);
 }

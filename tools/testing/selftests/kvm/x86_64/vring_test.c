@@ -48,23 +48,23 @@ static void guest_kick(void)
 static void guest_code(void)
 {
 	struct vring_avail *avail = (void *)RING_GPA + AVAIL;
-	volatile struct vring_used *used = (void *)RING_GPA + USED;
+	struct vring_used *used = (void *)RING_GPA + USED;
 	uint16_t sent = 0;
 	uint32_t n;
 
 	x2apic_enable();
 	for (;;) {
 		for (n = 0; n < guest_rounds; n++) {
-			uint32_t calls = irq_count[VEC_A];
+			uint32_t calls = READ_ONCE(irq_count[VEC_A]);
 
 			avail->ring[sent % RING_SIZE] = 0;
 			asm volatile("" ::: "memory");
-			*(volatile uint16_t *)&avail->idx = ++sent;
+			WRITE_ONCE(avail->idx, ++sent);
 			asm volatile("mfence" ::: "memory");
 			guest_kick();
-			while (irq_count[VEC_A] == calls)
+			while (READ_ONCE(irq_count[VEC_A]) == calls)
 				asm volatile("sti; hlt; cli" ::: "memory");
-			GUEST_ASSERT_EQ(used->idx, sent);
+			GUEST_ASSERT_EQ(READ_ONCE(used->idx), sent);
 		}
 		GUEST_SYNC(0);
 	}
@@ -310,7 +310,7 @@ static uint64_t send_frames(FIXTURE_DATA(vring) *self, uint32_t rounds, int *exi
  */
 TEST_F_TIMEOUT(vring, kick_to_call, 100)
 {
-	volatile struct vring_used *used = addr_gpa2hva(self->vm, RING_GPA + USED);
+	struct vring_used *used = addr_gpa2hva(self->vm, RING_GPA + USED);
 	uint64_t ns[TURNS];
 	int turn, exits;
 
@@ -318,7 +318,7 @@ TEST_F_TIMEOUT(vring, kick_to_call, 100)
 		ns[turn] = send_frames(self, ROUNDS, &exits) / ROUNDS;
 		EXPECT_EQ(variant->by_userspace ? ROUNDS : 0, exits);
 	}
-	EXPECT_EQ(self->sent, used->idx);
+	EXPECT_EQ(self->sent, READ_ONCE(used->idx));
 	EXPECT_LE(self->sent, irqs(self->vm, VEC_A));
 	EXPECT_GE(self->sent + TURNS, irqs(self->vm, VEC_A));
 	EXPECT_EQ(self->sent, frames(self->ifname));

@@ -153,11 +153,11 @@ static inline bool quiet_never(struct quiet_vm *q, uint8_t vector)
 }
 
 /* A guest with handlers that count; see count_loop(). */
-static volatile uint32_t irq_count[256];
+static uint32_t irq_count[256];
 
 static inline void count_irq(struct ex_regs *regs)
 {
-	irq_count[regs->vector]++;
+	WRITE_ONCE(irq_count[regs->vector], irq_count[regs->vector] + 1);
 	x2apic_write_reg(APIC_EOI, 0);
 }
 
@@ -173,9 +173,9 @@ static inline void count_loop(void)
 
 static inline uint32_t irqs(struct kvm_vm *vm, uint8_t vector)
 {
-	volatile uint32_t *count = addr_gva2hva(vm, (vm_vaddr_t)irq_count);
+	uint32_t *count = addr_gva2hva(vm, (vm_vaddr_t)irq_count);
 
-	return count[vector];
+	return READ_ONCE(count[vector]);
 }
 
 #endif /* SELFTEST_KVM_IRQFD_UTIL_H */
