@@ -64,6 +64,12 @@ modules:
 series:
 	@tools/series/apply --patches
 
+#: make series-check each patch: checkpatch, compiled with W=1 and sparse, loaded, its
+#:                   tests run; hours. ONLY='io-bus x86/0001*' some of them
+.PHONY: series-check
+series-check:
+	@tools/series/check --all $(ONLY)
+
 #: make powernv      the ppc64le kernel with KVM that make vm ARCH=... boots
 #:                   KVM=ours|stock; then make vm ARCH=powernv8|powernv9|pseries|pr
 #:                   CMD='a static ppc64le program and its words'
