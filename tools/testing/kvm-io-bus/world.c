@@ -57,6 +57,8 @@ static int dev_read(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 	/* It may sleep */
 	SHIM_ASSERT(!rcu_read_lock_held());
 	trace_add(trace_now, 'r', h->id);
+	/* A change of the bus may come during the callback. */
+	shim_reader_point();
 	return dev_takes(h->behaviour, false, addr) ? 0 : -EOPNOTSUPP;
 }
 
@@ -68,6 +70,7 @@ static int dev_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 	SHIM_ASSERT(srcu_read_lock_held(&vcpu->kvm->srcu));
 	SHIM_ASSERT(!rcu_read_lock_held());
 	trace_add(trace_now, 'w', h->id);
+	shim_reader_point();
 	return dev_takes(h->behaviour, true, addr) ? 0 : -EOPNOTSUPP;
 }
 
