@@ -349,6 +349,23 @@ TEST_F(stuck, other_vm_goes_on)
 	goes_on(_metadata, &self->s, call_use_other_vm);
 }
 
+/* The end of one VM's irqfd waits for its delivery; another VM does not wait. */
+TEST_F(stuck, other_vm_beside_deassign)
+{
+	struct call deassign = { .what = call_deassign, .s = &self->s };
+	struct call c = { .what = call_use_other_vm, .s = &self->s };
+
+	call_start(&deassign);
+	EXPECT_FALSE(call_returns(&deassign, STUCK_MS));
+	call_start(&c);
+	EXPECT_TRUE(call_returns(&c, FREE_MS)) TH_LOG("waited");
+	unstick(&self->s);
+	ASSERT_TRUE(call_returns(&c, SURELY_MS));
+	ASSERT_TRUE(call_returns(&deassign, SURELY_MS));
+	EXPECT_EQ(0, c.ret);
+	EXPECT_EQ(0, deassign.ret);
+}
+
 /* A process is killed while its delivery waits for the process itself. */
 static void run_and_kill(struct __test_metadata *_metadata, int (*what)(struct call *))
 {
