@@ -218,5 +218,4 @@ void kvm_io_bus_destroy(struct kvm *kvm)
 			destruct(rcu_dereference_protected(range->dev, 1));
 		kvm_io_ranges_destroy(&bus->ranges);
 	}
-	kvm->nr_ioeventfds = 0;
 }
