@@ -3,11 +3,10 @@
  * Keep two VMs open, one with an in-kernel irqchip and one without, while a
  * command runs.
  *
- * The first VM there is, its first vCPU and its first local APIC switch static
- * keys of the host on, and the last ones switch them off: the host then patches
- * its own code. Test programs make and free VMs all the time, and a QEMU that
- * emulates several processors in parallel does not get every such patch right:
- * a processor may run into a breakpoint that has just been removed.
+ * The first VM, its first vCPU and its first local APIC switch static keys of the
+ * host on. The last ones switch them off. The host then changes its own code. Test
+ * programs make and free VMs all the time. A QEMU that emulates several processors
+ * makes mistakes with such changes: see tools/vm/module/stale_int3.c.
  */
 #include <fcntl.h>
 #include <stdio.h>
