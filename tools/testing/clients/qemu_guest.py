@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small guest under QEMU, and KVM's word on who served its kicks."""
+"""A small guest under QEMU, and KVM's counts of what served its kicks."""
 import hashlib
 import importlib.machinery
 import importlib.util

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's QEMU on our KVM: small Linux guests copy data, and KVM tells who
+"""Debian's QEMU on our KVM: small Linux guests copy data, and KVM tells what
 served their kicks. Runs in a VM with KVM in it.
 
     qemu_test.py KERNEL INITRD [--short] [NAME...]

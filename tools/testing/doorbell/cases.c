@@ -139,7 +139,7 @@ static void pool_check(struct op *op, const struct pool *pool, int index,
 	}
 }
 
-/* One kick and who takes it */
+/* One kick and what takes it */
 
 enum consumer { NOBODY, MODULE, READER, POLLER, USERSPACE, RELAY };
 
@@ -1174,7 +1174,7 @@ static void add_kicks(void)
 		const char *name, *text;
 		enum consumer consumer;
 	} consumers[] = {
-		{ "kick", "a doorbell nobody waits for", NOBODY },
+		{ "kick", "a doorbell without a waiter", NOBODY },
 		{ "module", "a doorbell to the module", MODULE },
 		{ "reader", "a doorbell to a thread in read()", READER },
 		{ "poll", "a doorbell to a thread in poll()", POLLER },

@@ -15,7 +15,7 @@ enum { M_MMIO, M_PIO, M_CCW, M_FAST, M_BUSES };
 #define M_MAX_DEVS	1000
 #define M_MAX_EVENTS	1100
 
-/* Who was told of an access, in order */
+/* What was told of an access, in order */
 struct trace {
 	unsigned int nr;
 	struct {

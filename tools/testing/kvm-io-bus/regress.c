@@ -451,7 +451,7 @@ static bool closed_eventfd(void)
 }
 
 /*
- * Whoever has seen that something was registered finds it: every search, also
+ * A thread that has seen a registration finds it: every search, also
  * the first one of an empty bus, begins with the barrier that pairs with the
  * one at the end of registering. (That it must be there at all is shown by
  * models/register.pml.)

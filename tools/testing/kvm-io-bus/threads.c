@@ -286,7 +286,7 @@ static void *reclaimer(void *arg)
 	return NULL;
 }
 
-/* Who waits for whom */
+/* What waits for what */
 
 static unsigned long in_kick, let_go, gone;
 

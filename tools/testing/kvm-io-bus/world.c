@@ -323,7 +323,7 @@ bool result_equal(const struct result *a, const struct result *b)
 }
 
 /*
- * The data of an access, at the end of an object of its own: whoever reads a
+ * The data of an access, at the end of an object of its own: code that reads a
  * byte too many is seen.
  */
 static unsigned char *access_data(const struct op *op, void **mem)
@@ -419,7 +419,7 @@ void op_real(struct world *w, const struct op *op, struct result *res)
 	case OP_DEASSIGN:
 		args = ioctl_args(op);
 		res->ret = kvm_ioeventfd(&w->kvm, &args);
-		/* Nobody is waited for */
+		/* It does not wait */
 		SHIM_ASSERT(w->kvm.srcu.nr_sync == nr_sync);
 		break;
 	case OP_ADD_DEV:

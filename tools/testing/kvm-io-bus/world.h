@@ -28,7 +28,7 @@ enum op_kind {
 };
 
 /*
- * One operation. If @pick is not zero and something is registered, who is
+ * One operation. If @pick is not zero and something is registered, what is
  * meant is the registration numbered @pick, and its address, length and data
  * are used.
  */

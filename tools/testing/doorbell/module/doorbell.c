@@ -70,7 +70,7 @@ static int bell_wakeup(wait_queue_entry_t *entry, unsigned int mode, int sync,
 		bell_drain(bell);
 
 	if (events & EPOLLHUP) {
-		/* Off the queue now, as nobody will signal it again. */
+		/* Off the queue now: no signal comes after this. */
 		list_del_init(&entry->entry);
 		WRITE_ONCE(bell->gone, true);
 	}
@@ -131,7 +131,7 @@ static int bell_bind(struct bell *bell, int fd)
 	init_poll_funcptr(&bell->pt, bell_enqueue);
 	vfs_poll(file, &bell->pt);
 
-	/* What was signalled before the entry was on the queue woke nobody. */
+	/* What was signalled before the entry was on the queue has woken nothing. */
 	spin_lock_irq(&bell->queue->lock);
 	bell_drain(bell);
 	spin_unlock_irq(&bell->queue->lock);

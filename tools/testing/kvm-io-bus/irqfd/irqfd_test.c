@@ -14,7 +14,7 @@ void shim_end(void);
 
 /*
  * A route is copied by memcpy() between the begin and the retry of a seqcount,
- * which ThreadSanitizer takes for a race with the one who writes it there.
+ * which ThreadSanitizer takes for a race with the code that writes it there.
  */
 const char *__tsan_default_suppressions(void);
 
@@ -169,7 +169,7 @@ static void last_close_ends_it(void)
 	TEST(!fd);
 }
 
-/* A number beyond the routes is nobody's index. */
+/* A number beyond the routes is no index. */
 static void gsi_out_of_range(void)
 {
 	static const u32 far[] = {
@@ -364,7 +364,7 @@ static void *other_gsi(void *arg)
 	return NULL;
 }
 
-/* Who walks the list of an acknowledgment meets no irqfd that is gone. */
+/* A walk of the list of an acknowledgment meets no irqfd that is gone. */
 static void irqfd_stays_under_reader(void)
 {
 	int back = shim_open(true), other = shim_open(true), idx;
@@ -509,7 +509,7 @@ static void all_at_once(void)
 	printf("  %lu operations\n", nr_mixed);
 }
 
-/* The VM goes with its irqfds, and with nobody else's. */
+/* The VM goes with its own irqfds only. */
 static void release_ends_all(void)
 {
 	struct kvm_irqfd_info info[8];
@@ -584,7 +584,7 @@ int main(int argc, char **argv)
 
 		if (argc > 1 && strcmp(argv[1], tests[i].name))
 			continue;
-		/* Who waits for ever is ended */
+		/* A wait that does not end is cut off */
 		alarm(120);
 		shim_start();
 		vm_init(&vm[0]);

@@ -135,7 +135,7 @@ static inline u32 hash_64(u64 val, unsigned int bits)
 #define DEFINE_SPINLOCK(name)	spinlock_t name = { PTHREAD_MUTEX_INITIALIZER }
 #define spin_lock_irq(l)	spin_lock(l)
 #define spin_unlock_irq(l)	spin_unlock(l)
-/* Who holds a spinlock is not noted */
+/* The holder of a spinlock is not noted */
 #undef lockdep_assert_held
 #define lockdep_assert_held(l)	((void)(l))
 
@@ -200,7 +200,7 @@ static inline void add_wait_queue_priority(wait_queue_head_t *wqh,
 	spin_unlock(&wqh->lock);
 }
 
-/* Who waits looks again and again, but only if somebody has been woken. */
+/* A waiter looks again each time that there was a wake-up. */
 void shim_wait(wait_queue_head_t *wqh, unsigned long *seen);
 void wake_up_all(wait_queue_head_t *wqh);
 

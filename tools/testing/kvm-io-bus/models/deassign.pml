@@ -91,7 +91,7 @@ proctype unregister()
 	put = true;
 	returned = true;
 
-	/* kfree_rcu(): after whoever reads now */
+	/* kfree_rcu(): after the readers of now */
 #ifndef NO_GRACE
 	atomic {
 		i = 0;
@@ -105,7 +105,7 @@ proctype unregister()
 	:: i < VCPUS && (!was[i] || !reading[i]) -> i++
 	:: i == VCPUS -> break
 #ifdef STUCK
-	/* It may last as long as it likes, nobody waits for it. */
+	/* Nothing waits for it, so it may take any time. */
 	:: stuck -> goto done
 #endif
 	od;

@@ -5,7 +5,7 @@
  * acknowledges the interrupt now and then; somebody else assigns one to another
  * GSI.
  *
- *  - nobody uses a resampler that is freed;
+ *  - no resampler is used after it is freed;
  *  - the line is not lowered for the old resampler while the new one has it up;
  *  - whoever waits for a grace period of kvm->irq_srcu holds up nobody with
  *    another GSI (STUCK: it does not end; all that may wait for ever then are

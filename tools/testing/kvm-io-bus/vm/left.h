@@ -7,7 +7,7 @@
  *
  *  - eventfds. Each has a number of its own (eventfd-id in its fdinfo), the
  *    lowest that is free. Before and after, new eventfds get the same numbers,
- *    unless somebody still holds a reference to one.
+ *    unless a reference to one is still held.
  *  - VMs, which have a folder in debugfs while they live.
  *  - objects of the kernel's general slab caches, by /proc/slabinfo, within what
  *    these counts fluctuate anyway. A kernel with kmemleak searches exactly, and

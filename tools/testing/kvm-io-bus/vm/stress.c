@@ -188,14 +188,14 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-/* Until all are there: to start somebody takes memory. */
+/* Until all are there: to start a thread takes memory. */
 static void wait_for_all(void)
 {
 	while (!all_there)
 		usleep(100);
 }
 
-/* With a stack that is there already: nobody can be told of a fault. */
+/* With a stack that is there already: a fault cannot be reported. */
 static void start(struct task *task, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
@@ -503,7 +503,7 @@ static void cgroup_enter(void)
 	f = cgroup_file("cgroup.procs", "w");
 	fprintf(f, "%d", getpid());
 	CHECK(!fclose(f));
-	/* Nobody is killed for it: allocations fail. */
+	/* Allocations fail; no task is killed. */
 	f = fopen("/proc/self/oom_score_adj", "w");
 	CHECK(f);
 	fputs("-1000", f);

@@ -3,7 +3,7 @@
  * with_eventfds COMMAND...
  *
  * Runs a command with 16 eventfds at fd 900 and above, which are what
- * virt/kvm/eventfd_test.c takes from who starts it.
+ * virt/kvm/eventfd_test.c takes from the process that starts it.
  */
 #include <stdio.h>
 #include <sys/eventfd.h>

@@ -15,7 +15,7 @@ struct eventfd_ctx *eventfd_ctx_fdget(int fd);
 void eventfd_ctx_get(struct eventfd_ctx *ctx);
 void eventfd_ctx_put(struct eventfd_ctx *ctx);
 
-/* Tests see who was rung */
+/* Tests see what was rung */
 extern void (*shim_on_signal)(struct eventfd_ctx *ctx);
 
 static inline void eventfd_signal(struct eventfd_ctx *ctx)

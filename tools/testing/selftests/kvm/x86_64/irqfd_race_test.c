@@ -66,7 +66,7 @@ static void let_ring(struct ringer *r)
 		uint64_t from = READ_ONCE(r[i].rings);
 
 		while (READ_ONCE(r[i].rings) - from < 2) {
-			TEST_ASSERT(now_ns() < end, "nobody rings");
+			TEST_ASSERT(now_ns() < end, "no rings");
 			sched_yield();
 		}
 	}

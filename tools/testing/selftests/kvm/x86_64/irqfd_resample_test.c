@@ -146,7 +146,7 @@ static void run(struct _test_data_level *self)
 	struct io_log log;
 
 	guest_run(self->vcpu, &log);
-	TEST_ASSERT(!log.nr, "an exit nobody asked for");
+	TEST_ASSERT(!log.nr, "an unexpected exit");
 }
 
 static void eoi(struct _test_data_level *self)
