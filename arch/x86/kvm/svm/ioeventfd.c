@@ -186,7 +186,7 @@ static noinline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 		store->gpa = gpa;
 		store->next_ip = ip;
 		store->len = insn->width;
-		svm->ioeventfd.todo = SVM_IOEVENTFD_FINISH;
+		svm->ioeventfd.rest = SVM_IOEVENTFD_FINISH;
 		return false;
 	}
 	/* The handler has traced it before. */
@@ -237,12 +237,12 @@ bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 	struct vcpu_svm *svm = to_svm(vcpu);
 	bool rung;
 
-	svm->ioeventfd.todo = SVM_IOEVENTFD_NOTHING;
+	svm->ioeventfd.rest = SVM_IOEVENTFD_NOTHING;
 	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) ||
 	    !READ_ONCE(kvm_ioeventfd_mmio) || !is_store(svm))
 		return false;
 	if (!kvm_ioeventfd_irqoff()) {
-		svm->ioeventfd.todo = SVM_IOEVENTFD_TRY;
+		svm->ioeventfd.rest = SVM_IOEVENTFD_TRY;
 		return false;
 	}
 
@@ -264,7 +264,7 @@ int svm_ioeventfd_handle(struct kvm_vcpu *vcpu)
 	struct svm_ioeventfd *ioeventfd = &to_svm(vcpu)->ioeventfd;
 	bool rung = false;
 
-	if (ioeventfd->todo == SVM_IOEVENTFD_TRY) {
+	if (ioeventfd->rest == SVM_IOEVENTFD_TRY) {
 		rcu_read_lock();
 		/* Rung with interrupts off, except on PREEMPT_RT. */
 		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -278,7 +278,7 @@ int svm_ioeventfd_handle(struct kvm_vcpu *vcpu)
 		return 1;
 
 	/* The memslots may have changed since the store was decoded. */
-	if (ioeventfd->todo != SVM_IOEVENTFD_FINISH ||
+	if (ioeventfd->rest != SVM_IOEVENTFD_FINISH ||
 	    !kvm_ioeventfd_is_mmio(vcpu, ioeventfd->store.gpa))
 		return -EAGAIN;
 	return kvm_ioeventfd_finish_store(vcpu, &ioeventfd->store);

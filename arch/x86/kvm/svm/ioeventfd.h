@@ -11,7 +11,7 @@
 #define SVM_IOEVENTFD_PAGES	16
 
 /* What the exit fastpath leaves to the handler of nested page faults */
-enum svm_ioeventfd_todo {
+enum svm_ioeventfd_rest {
 	SVM_IOEVENTFD_NOTHING,
 	SVM_IOEVENTFD_TRY,	/* a store, to be decoded in the handler */
 	SVM_IOEVENTFD_FINISH,	/* a decoded store that rang no ioeventfd */
@@ -20,14 +20,14 @@ enum svm_ioeventfd_todo {
 /**
  * struct svm_ioeventfd - what a vCPU keeps to finish kicks
  * @memo: the store that it decoded last
- * @todo: what is left to the handler of this exit
- * @store: the store, if @todo is SVM_IOEVENTFD_FINISH
+ * @rest: what is left to the handler of this exit
+ * @store: the store, if @rest is SVM_IOEVENTFD_FINISH
  * @pages: pages that faulted last, where page tables cannot mark MMIO; see
  *	svm/ioeventfd.c
  */
 struct svm_ioeventfd {
 	struct kvm_ioeventfd_memo memo;
-	enum svm_ioeventfd_todo todo;
+	enum svm_ioeventfd_rest rest;
 	struct kvm_ioeventfd_store store;
 	gfn_t pages[SVM_IOEVENTFD_PAGES];
 };
@@ -68,7 +68,7 @@ static __always_inline bool svm_ioeventfd_fastpath(struct kvm_vcpu *vcpu,
 static __always_inline int
 svm_ioeventfd_fault(struct kvm_vcpu *vcpu, const struct svm_ioeventfd *ioeventfd)
 {
-	if (likely(ioeventfd->todo == SVM_IOEVENTFD_NOTHING))
+	if (likely(ioeventfd->rest == SVM_IOEVENTFD_NOTHING))
 		return -EAGAIN;
 	return svm_ioeventfd_handle(vcpu);
 }
