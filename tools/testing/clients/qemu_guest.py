@@ -138,8 +138,8 @@ class Guest:
                 if halted == '0' and not int(flags, 16) & IF}
 
     def spins(self):
-        """Whether a processor comes to nothing with its interrupts off: whoever
-        does something, however slowly, has other things in its registers."""
+        """Whether a processor loops with its interrupts off. A processor that makes
+        progress, even slowly, changes its registers."""
         where = self.locked_out()
         for _ in range(4):
             if not where:

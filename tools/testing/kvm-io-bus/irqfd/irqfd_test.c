@@ -340,8 +340,7 @@ static void level_triggered(void)
 }
 
 /*
- * An end that waits for a grace period of kvm->irq_srcu holds up nobody but its
- * own GSI.
+ * An end that waits for a grace period of kvm->irq_srcu delays its own GSI only.
  */
 static int slow_fd;
 static unsigned long slow_done;

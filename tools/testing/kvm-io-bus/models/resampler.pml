@@ -2,14 +2,14 @@
 /*
  * The end of level-triggered irqfds (virt/kvm/irqfd_resample.c). Both irqfds of
  * a GSI are shut down, while one more is assigned to it and the guest
- * acknowledges the interrupt now and then; somebody else assigns one to another
- * GSI.
+ * acknowledges the interrupt now and then. Another process assigns an irqfd to
+ * another GSI.
  *
  *  - no resampler is used after it is freed;
  *  - the line is not lowered for the old resampler while the new one has it up;
- *  - whoever waits for a grace period of kvm->irq_srcu holds up nobody with
- *    another GSI (STUCK: it does not end; all that may wait for ever then are
- *    the shutdowns and this GSI's next one).
+ *  - a process that waits for a grace period of kvm->irq_srcu does not delay
+ *    another GSI. With STUCK the grace period does not end: then only the
+ *    shutdowns and the next irqfd of this GSI may wait for ever.
  *
  * Broken variants: NO_GRACE NO_RETIRING WAIT_UNDER_MUTEX (with STUCK)
  */

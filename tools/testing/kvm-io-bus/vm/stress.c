@@ -17,9 +17,9 @@
  * away must not.
  *
  * Checked: each vCPU counts in its memory what it has rung on the doorbells
- * that stay, and their eventfds have counted the same. Nobody stands still for
- * STALL seconds. At the end no eventfd, no VM and no memory is left. All else
- * is the kernel's to tell.
+ * that stay, and their eventfds have counted the same. Each thread makes progress
+ * within STALL seconds. At the end no eventfd, no VM and no memory is left. The
+ * kernel reports everything else.
  */
 #define _GNU_SOURCE
 #include <errno.h>
