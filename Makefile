@@ -94,6 +94,11 @@ figures:
 check:
 	@tools/check/run
 
+#: make lines        the lines of the tree, by role
+.PHONY: lines
+lines:
+	@tools/lines
+
 #: make fuzz         the bus against its model, by libFuzzer from a corpus
 #:                   TIME=seconds (600)
 .PHONY: fuzz
