@@ -7,23 +7,17 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
-# Every variable that a command takes reaches it through the environment
-export BASE KVER KVM KERNEL SMP MEM ICOUNT TIMEOUT ACCEL KVM_PARAMS
-export ARCH EXTRA_INITRD INSIDE VM_APPEND VM_QEMU SPLAT LEAKS CMD ONLY JOBS TIME
-
 .PHONY: help
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make doorbell     the main job: stock's KVM and ours side by side, as a table,
 #:                   build/doorbell.json and build/doorbell.svg
-#:                   KERNEL=minimal: on a kernel with little more than KVM in it
 .PHONY: doorbell
 doorbell:
 	@tools/testing/doorbell/run
 
 #: make test         all tests; last line: N passed, N failed
-#:                   ONLY='name...' some of them
 .PHONY: test
 test:
 	@tools/test/run $(ONLY)
@@ -39,12 +33,8 @@ test-clients:
 	@tools/test/run clients-tool clients-all clients-cost-all clients-powernv8
 
 #: make vm CMD='...' run a command in a VM with KVM in it, with this machine's
-#:                   files (read-only, but for /tmp)
-#:                   KVM=ours|stock|none KERNEL=debian|debug|kcsan|minimal
-#:                   SMP=n MEM=MiB
-#:                   (tools/vm/vm -c CMD does the same and returns its exit status;
-#:                   make can only say 2)
-#:                   ICOUNT=1 (clock counts instructions) TIMEOUT=seconds
+#:                   files (read-only, but for /tmp). tools/vm/vm -c CMD does the
+#:                   same and returns its exit status; make returns 2 for all
 .PHONY: vm
 vm:
 	@if [ -z "$$CMD" ]; then \
@@ -54,7 +44,6 @@ vm:
 	@tools/vm/vm -c "$$CMD"
 
 #: make modules      kvm.ko and its kin, built against Debian's headers
-#:                   KVM=ours|stock KVER=version
 .PHONY: modules
 modules:
 	@tools/modules/build
@@ -65,14 +54,12 @@ series:
 	@tools/series/apply --patches
 
 #: make series-check each patch: checkpatch, compiled with W=1 and sparse, loaded, its
-#:                   tests run; hours. ONLY='io-bus x86/0001*' some of them
+#:                   tests run; hours
 .PHONY: series-check
 series-check:
 	@tools/series/check --all $(ONLY)
 
-#: make powernv      the ppc64le kernel with KVM that make vm ARCH=... boots
-#:                   KVM=ours|stock; then make vm ARCH=powernv8|powernv9|pseries|pr
-#:                   CMD='a static ppc64le program and its words'
+#: make powernv      the ppc64le kernel with KVM that make vm ARCH=powernv8 boots
 .PHONY: powernv
 powernv:
 	@tools/kernel/powernv
@@ -100,7 +87,6 @@ lines:
 	@tools/lines
 
 #: make fuzz         the bus against its model, by libFuzzer from a corpus
-#:                   TIME=seconds (600)
 .PHONY: fuzz
 fuzz:
 	@tools/testing/kvm-io-bus/run fuzz
@@ -109,3 +95,19 @@ fuzz:
 .PHONY: clean
 clean:
 	@tools/clean
+
+#:
+#: Variables:
+#:   ONLY    some tests or patches     make test ONLY='selftests-ours kunit'
+#:                                     make series-check ONLY='io-bus x86/0001*'
+#:   KVM     ours, stock or none       make vm KVM=stock CMD='dmesg'
+#:   KERNEL  debian, debug, kcsan or   make vm KERNEL=debug CMD='dmesg'
+#:           minimal                   make doorbell KERNEL=minimal
+#:   SMP     processors of a VM        make vm SMP=4 CMD='nproc'
+#:   MEM     its memory in MiB         make vm MEM=4096 CMD='free -m'
+#:   KVER    another kernel of Debian  make modules KVER=6.12.117+deb12-amd64
+#:   ARCH    another machine, which    make vm ARCH=powernv8 CMD='./program words'
+#:           runs a static program
+#:   TIME    seconds                   make fuzz TIME=3600
+#:   JOBS    processes of a build      make modules JOBS=1
+#: Options for developers: the head of each program, and tools/*/README.rst.
