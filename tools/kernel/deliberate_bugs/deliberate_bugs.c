@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mistakes on demand, one for each checker of our kernels: proof that a mistake
- * in KVM would not go unseen. insmod splat.ko what=NAME
+ * in KVM would not go unseen. insmod deliberate_bugs.ko what=NAME
  */
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -132,7 +132,7 @@ static const struct {
 	{ "data-race", unlocked_counter },
 };
 
-static int __init splat_init(void)
+static int __init bugs_init(void)
 {
 	for (int i = 0; i < ARRAY_SIZE(mistakes); i++) {
 		if (strcmp(mistakes[i].name, what))
@@ -144,11 +144,11 @@ static int __init splat_init(void)
 	return -EINVAL;
 }
 
-static void __exit splat_exit(void)
+static void __exit bugs_exit(void)
 {
 }
 
-module_init(splat_init);
-module_exit(splat_exit);
+module_init(bugs_init);
+module_exit(bugs_exit);
 MODULE_DESCRIPTION("One mistake for each checker of the debug kernel");
 MODULE_LICENSE("GPL");
