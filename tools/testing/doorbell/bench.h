@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "vm.h"
+#include "jobs.h"
 
 #define MAX_REPEAT	100
 #define MAX_KICKS	1000000

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "guest.h"
 
 /* Values of one address, in some order; none of them twice. */
 #define FLOOD		8191
@@ -103,10 +102,9 @@ static bool flood_write(struct op *op, struct vm *vm, const struct kick *kick,
 		if (!guest_rings(op, vm, kick, count, ns))
 			return false;
 	} else {
-		vm_prepare_kicks(vm, kick, count);
+		job_start_kicks(vm, kick, count);
 		start = now();
-		for (seen = 0; !vm_run(vm) && vm_exit_is(vm, kick); seen++)
-			;
+		seen = job_count_exits(vm, kick);
 		*ns = now() - start;
 		check_count(op, "userspace", seen, count);
 	}
@@ -155,8 +153,8 @@ static void run_flood(struct group *group)
 	if (!value)
 		die_errno("cannot allocate values");
 	flood_values(group->arg[0], value);
-	vm_create(&vm);
-	vm_create_vcpu(&vm);
+	job_vm(&vm, false);
+	job_vcpu(&vm);
 	start = now();
 	for (i = 0; i < FLOOD; i++) {
 		kick.data = value[2 * i];
@@ -179,23 +177,19 @@ static void run_flood(struct group *group)
 
 static int try_doorbell(struct vm *vm, u64 i, int fd, bool assign)
 {
-	struct kvm_ioeventfd ioeventfd = {
-		.len = 4,
-		.fd = fd,
-		.flags = assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN,
-	};
+	u32 flags = assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN;
+	int ret;
 
-	if (i < VALUES) {
+	if (i < VALUES)
 		/* One address: all values that share its table, and some more */
-		ioeventfd.addr = PIO_BASE;
-		ioeventfd.flags |= KVM_IOEVENTFD_FLAG_PIO |
-				   KVM_IOEVENTFD_FLAG_DATAMATCH;
-		ioeventfd.datamatch = i;
-	} else {
+		ret = vm_ioeventfd(vm, PIO_BASE, 4, i, fd, flags |
+				   KVM_IOEVENTFD_FLAG_PIO |
+				   KVM_IOEVENTFD_FLAG_DATAMATCH);
+	else
 		/* An odd factor: each address once, in no order */
-		ioeventfd.addr = MMIO_BASE + 8 * (i * 0x9e3779b1 % (2 * LIMIT));
-	}
-	return ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd) ? -errno : 0;
+		ret = vm_ioeventfd(vm, MMIO_BASE + 8 * (i * 0x9e3779b1 % (2 * LIMIT)),
+				   4, 0, fd, flags);
+	return ret ? -errno : 0;
 }
 
 /*
@@ -302,7 +296,7 @@ static void run_limit(struct group *group)
 	struct vm vm;
 	u64 i;
 
-	vm_create(&vm);
+	job_vm(&vm, false);
 	start = now();
 	for (i = 0, s = 0; i < LIMIT && !op->failure[0]; i++) {
 		if (i == 1000 && now() - start > 1000 * TOO_LONG) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "guest.h"
+#include "jobs.h"
 
 #define APIC_EOI	0xfee000b0
 #define APIC_ICR	0xfee00300
@@ -11,60 +11,40 @@
 \name:
 	.endm
 
+	/* As often as esi says; these bytes are the same in 64-bit code, unlike decl. */
+	.macro	again name
+	subl	$1, %esi
+	jnz	\name
+	jmp	done
+	.endm
+
+	.macro	loop name insn:vararg
+	entry	\name
+	\insn
+	again	\name
+	.endm
+
 	.section .rodata
 	.code32
 
 	entry	guest_begin
 
-	entry	guest_pio1
-	outb	%al, %dx
-	decl	%ecx
-	jnz	guest_pio1
-	jmp	done
-
-	entry	guest_pio2
-	outw	%ax, %dx
-	decl	%ecx
-	jnz	guest_pio2
-	jmp	done
-
-	entry	guest_pio4
-	outl	%eax, %dx
-	decl	%ecx
-	jnz	guest_pio4
-	jmp	done
-
-	entry	guest_mmio1
-	movb	%al, (%ebx)
-	decl	%ecx
-	jnz	guest_mmio1
-	jmp	done
-
-	entry	guest_mmio2
-	movw	%ax, (%ebx)
-	decl	%ecx
-	jnz	guest_mmio2
-	jmp	done
-
-	entry	guest_mmio4
-	movl	%eax, (%ebx)
-	decl	%ecx
-	jnz	guest_mmio4
-	jmp	done
+	loop	guest_pio1	outb %al, %dx
+	loop	guest_pio2	outw %ax, %dx
+	loop	guest_pio4	outl %eax, %dx
+	loop	guest_mmio1	movb %al, (%ebx)
+	loop	guest_mmio2	movw %ax, (%ebx)
+	loop	guest_mmio4	movl %eax, (%ebx)
 
 	entry	guest_mmio8
 	movq	GUEST_DATA, %mm0
 1:	movq	%mm0, (%ebx)
-	decl	%ecx
-	jnz	1b
-	jmp	done
+	again	1b
 
 	entry	guest_touch
 	addl	$4096, %ebx
 	movl	%eax, (%ebx)
-	decl	%ecx
-	jnz	guest_touch
-	jmp	done
+	again	guest_touch
 
 	entry	guest_idle
 	cli
@@ -77,16 +57,12 @@
 	entry	guest_cpuid
 	xorl	%eax, %eax
 	cpuid
-	decl	%esi
-	jnz	guest_cpuid
-	jmp	done
+	again	guest_cpuid
 
 	entry	guest_msr
 	movl	$MSR_APIC_BASE, %ecx
 	rdmsr
-	decl	%esi
-	jnz	guest_msr
-	jmp	done
+	again	guest_msr
 
 	/* Two of them: the first begins, each answers the other's interrupt. */
 	entry	guest_ipi_first
