@@ -16,20 +16,16 @@
  *
  * A second VM of the same process has one irqfd on an MSI, signalled once.
  */
-#include <err.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#define CODE	0x1000
+#include "../guest/guest.h"
+
+#define CODE	0x2000
 #define MEMORY	0x10000
 
 /* 16-bit code; the counter of rounds is in bx */
@@ -60,86 +56,40 @@ static const uint8_t code[] = {
 	0xeb, 0xcd,				/* jmp again */
 };
 
-static int kvm, vm, vcpu;
-static struct kvm_run *run;
+static struct vm vm;
 
-static int vm_create(void)
+static int doorbell(u64 addr, int len, int flags, u64 data)
 {
-	int fd = ioctl(kvm, KVM_CREATE_VM, 0);
+	int fd = eventfd(0, 0);
 
-	if (fd < 0)
-		err(1, "KVM_CREATE_VM");
+	if (vm_ioeventfd(&vm, addr, len, data, fd, flags))
+		die_errno("KVM_IOEVENTFD");
 	return fd;
-}
-
-static int doorbell(uint64_t addr, int len, int flags, uint64_t data)
-{
-	struct kvm_ioeventfd req = {
-		.addr = addr, .len = len, .flags = flags, .datamatch = data,
-		.fd = eventfd(0, 0),
-	};
-
-	if (ioctl(vm, KVM_IOEVENTFD, &req))
-		err(1, "KVM_IOEVENTFD");
-	return req.fd;
 }
 
 static void guest_create(void)
 {
-	struct kvm_userspace_memory_region region = { .memory_size = MEMORY };
-	struct kvm_sregs sregs;
 	struct kvm_regs regs = { .rip = CODE, .rflags = 2 };
-	char *mem;
 
-	vm = vm_create();
-	mem = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mem == MAP_FAILED)
-		err(1, "mmap");
-	memcpy(mem + CODE, code, sizeof(code));
-	region.userspace_addr = (uintptr_t)mem;
-	if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
-		err(1, "KVM_SET_USER_MEMORY_REGION");
-
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	if (vcpu < 0)
-		err(1, "KVM_CREATE_VCPU");
-	run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
-		   PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-	if (run == MAP_FAILED)
-		err(1, "mmap of the vcpu");
-	if (ioctl(vcpu, KVM_GET_SREGS, &sregs))
-		err(1, "KVM_GET_SREGS");
-	sregs.cs.selector = 0;
-	sregs.cs.base = 0;
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) ||
-	    ioctl(vcpu, KVM_SET_REGS, &regs))
-		err(1, "registers");
+	vm_create(&vm, MEMORY, true);
+	vm_put(&vm, CODE, code, sizeof(code));
+	vm_create_vcpu(&vm);
+	vm_set_mode(&vm, REAL, NULL);
+	vm_set_regs(&vm, &regs);
 }
 
 static void irqfd_create(void)
 {
-	struct {
-		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entry;
-	} routing = {
-		.head.nr = 1,
-		.entry = {
-			.gsi = 24,
-			.type = KVM_IRQ_ROUTING_MSI,
-			.u.msi.address_lo = 0xfee00000,
-			.u.msi.data = 0x30,
-		},
-	};
-	struct kvm_irqfd req = { .gsi = 24, .fd = eventfd(0, 0) };
-	int other = vm_create();
+	int fd = eventfd(0, 0);
+	struct vm other;
 
-	if (ioctl(other, KVM_CREATE_IRQCHIP, 0) ||
-	    ioctl(other, KVM_CREATE_VCPU, 0) < 0 ||
-	    ioctl(other, KVM_SET_GSI_ROUTING, &routing) ||
-	    ioctl(other, KVM_IRQFD, &req))
-		err(1, "a VM with an irqfd");
-	eventfd_write(req.fd, 1);
+	vm_create(&other, MEMORY, true);
+	vm_create_irqchip(&other);
+	vm_create_vcpu(&other);
+	vm_set_msi_routes(&other, 25, 0x30);
+	if (vm_irqfd(&other, fd, 24, 0, 0))
+		die_errno("KVM_IRQFD");
+	eventfd_write(fd, 1);
 }
 
 /* One round of the guest; returns how many writes came to userspace. */
@@ -148,19 +98,17 @@ static int round_trip(void)
 	int writes = 0;
 
 	for (;;) {
-		if (ioctl(vcpu, KVM_RUN, 0))
-			err(1, "KVM_RUN");
-		switch (run->exit_reason) {
+		switch (vm_run(&vm)) {
 		case KVM_EXIT_HLT:
 			return writes;
 		case KVM_EXIT_MMIO:
-			writes += run->mmio.is_write;
+			writes += vm.run->mmio.is_write;
 			break;
 		case KVM_EXIT_IO:
-			writes += run->io.direction == KVM_EXIT_IO_OUT;
+			writes += vm.run->io.direction == KVM_EXIT_IO_OUT;
 			break;
 		default:
-			errx(1, "exit %u", run->exit_reason);
+			die("%s", vm_exit_text(&vm));
 		}
 	}
 }
@@ -173,9 +121,7 @@ int main(void)
 	char line[64];
 
 	setvbuf(stdin, NULL, _IONBF, 0);
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (kvm < 0)
-		err(1, "/dev/kvm");
+	kvm_open();
 	guest_create();
 	irqfd_create();
 	fd[0] = doorbell(0x510, 2, KVM_IOEVENTFD_FLAG_PIO |
@@ -188,12 +134,12 @@ int main(void)
 
 	while (fgets(line, sizeof(line), stdin)) {
 		unsigned long left = strtoul(line, NULL, 10);
-		uint64_t counted[3] = {};
+		eventfd_t counted[3] = {};
 
 		if (!strcmp(line, "run\n")) {
 			do {
 				if (round_trip() != 4)
-					errx(1, "a doorbell was not heard");
+					die("a doorbell was not heard");
 				rounds++;
 				usleep(500);
 			} while (!poll(&in, 1, 0));
@@ -201,7 +147,7 @@ int main(void)
 		}
 		while (left--) {
 			if (round_trip() != 4)
-				errx(1, "a doorbell was not heard");
+				die("a doorbell was not heard");
 			rounds++;
 		}
 		/* The counts of the doorbells themselves, for a look at both */
