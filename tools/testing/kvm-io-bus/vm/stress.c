@@ -23,13 +23,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +36,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../guest/guest.h"
 #include "left.h"
 
 #define STALL		300
@@ -51,33 +48,27 @@
 #define SHORTAGES	10
 
 #define MAX_VCPUS	4
-#define CODE		0x1000
+#define MEMORY		0x4000
+#define CODE		0x2000
 #define MMIO		0xd0000
 #define PORT		0x10
-#define COUNTERS	0x2000	/* 16 bytes per vCPU: MMIO, PIO */
+#define COUNTERS	0x3000	/* 16 bytes per vCPU: MMIO, PIO */
 
 struct task {
 	pthread_t thread;
 	void *stack;
 };
 
-struct vm {
-	int fd;
-	uint8_t *mem;
-	int run_size;
+struct machine {
 	int stay[2];		/* eventfds: MMIO, PIO */
 	atomic_ulong rung[2];
-	struct vcpu {
-		struct vm *vm;
-		int fd, index;
-		struct kvm_run *run;
-		struct task task;
-	} vcpu[MAX_VCPUS];
+	/* All of one VM */
+	struct vm vcpu[MAX_VCPUS];
+	struct task task[MAX_VCPUS];
 };
 
-static int kvm_fd;
 static unsigned int nr_vcpus = 2;
-static struct vm vms[2];
+static struct machine vms[2];
 static atomic_bool stop, all_there;
 static atomic_ulong nr_changes, nr_irqfds, nr_zones, nr_routes, nr_refused;
 static atomic_ulong nr_nomem, nr_exits;
@@ -86,13 +77,7 @@ static unsigned long changes_wanted = 2000, rings_wanted = 500;
 static unsigned long this_round, kicks[2], memory;
 static FILE *memory_max;
 
-static void die(const char *what)
-{
-	fprintf(stderr, "stress: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-#define CHECK(cond) do { if (!(cond)) die(#cond); } while (0)
+#define CHECK(cond) do { if (!(cond)) die_errno("%s", #cond); } while (0)
 
 static uint64_t rnd(uint64_t *seed)
 {
@@ -126,28 +111,20 @@ static const uint8_t guest[] = {
 	0xeb, 0,			/* jmp loop */
 };
 
-static int ioeventfd(int vm, uint64_t addr, uint32_t len, uint64_t data, int fd,
-		     uint32_t flags)
+static int ioeventfd(const struct machine *m, u64 addr, u32 len, u64 data, int fd,
+		     u32 flags)
 {
-	struct kvm_ioeventfd args = {
-		.addr = addr, .len = len, .fd = fd, .datamatch = data,
-		.flags = flags | KVM_IOEVENTFD_FLAG_DATAMATCH,
-	};
-
-	return ioctl(vm, KVM_IOEVENTFD, &args);
+	return vm_ioeventfd(&m->vcpu[0], addr, len, data, fd,
+			    flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
 }
 
-static int irqfd(int vm, int fd, uint32_t gsi, uint32_t flags, int resamplefd)
+static int irqfd(const struct machine *m, int fd, u32 gsi, u32 flags, int resamplefd)
 {
-	struct kvm_irqfd args = {
-		.fd = fd, .gsi = gsi, .flags = flags, .resamplefd = resamplefd,
-	};
-
-	return ioctl(vm, KVM_IRQFD, &args);
+	return vm_irqfd(&m->vcpu[0], fd, gsi, flags, resamplefd);
 }
 
 /* What an exit that should not be is about. */
-static void strange_exit(const struct vcpu *v)
+static void strange_exit(const struct vm *v)
 {
 	const struct kvm_run *run = v->run;
 	struct kvm_regs regs = {};
@@ -159,17 +136,17 @@ static void strange_exit(const struct vcpu *v)
 		for (i = 0; i < run->internal.ndata && i < 16; i++)
 			fprintf(stderr, " %llx", run->internal.data[i]);
 	}
-	ioctl(v->fd, KVM_GET_REGS, &regs);
+	ioctl(v->vcpu, KVM_GET_REGS, &regs);
 	fprintf(stderr, ", rip %llx\n", regs.rip);
 	exit(1);
 }
 
 static void *vcpu_thread(void *arg)
 {
-	struct vcpu *v = arg;
+	struct vm *v = arg;
 
 	while (!stop) {
-		if (ioctl(v->fd, KVM_RUN, 0)) {
+		if (ioctl(v->vcpu, KVM_RUN, 0)) {
 			CHECK(errno == EINTR || errno == EAGAIN || errno == ENOMEM);
 			continue;
 		}
@@ -215,114 +192,74 @@ static void join(struct task *task)
 	munmap(task->stack, STACK);
 }
 
-static void vm_make(struct vm *vm)
+static void machine_make(struct machine *m)
 {
-	struct kvm_userspace_memory_region region = {
-		.memory_size = 0x4000,
-	};
-	uint8_t code[sizeof(guest)];
+	static const u64 base[6] = { MMIO };
+	struct kvm_regs regs = { .rip = CODE, .rflags = 2 };
+	struct vm *first = &m->vcpu[0];
 	unsigned int i;
 
-	memset(vm, 0, sizeof(*vm));
-	do
-		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
-	while (vm->fd < 0 && (errno == EINTR || errno == ENOMEM));
-	CHECK(vm->fd >= 0);
-	vm->mem = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	CHECK(vm->mem != MAP_FAILED);
-	region.userspace_addr = (uintptr_t)vm->mem;
-	CHECK(!ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region));
-	CHECK(!ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0));
-	memcpy(code, guest, sizeof(guest));
-	code[sizeof(guest) - 1] = -(int)sizeof(guest);
-	memcpy(vm->mem + CODE, code, sizeof(code));
-	vm->run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	memset(m, 0, sizeof(*m));
+	vm_create(first, MEMORY, true);
+	vm_create_irqchip(first);
+	vm_put(first, CODE, guest, sizeof(guest));
+	first->memory[CODE + sizeof(guest) - 1] = -(int)sizeof(guest);
 
 	for (i = 0; i < 2; i++)
-		vm->stay[i] = eventfd(0, EFD_NONBLOCK);
-	CHECK(!ioeventfd(vm->fd, MMIO, 2, 1, vm->stay[0], 0));
-	CHECK(!ioeventfd(vm->fd, PORT, 1, 1, vm->stay[1],
-			 KVM_IOEVENTFD_FLAG_PIO));
+		m->stay[i] = eventfd(0, EFD_NONBLOCK);
+	CHECK(!ioeventfd(m, MMIO, 2, 1, m->stay[0], 0));
+	CHECK(!ioeventfd(m, PORT, 1, 1, m->stay[1], KVM_IOEVENTFD_FLAG_PIO));
 
 	for (i = 0; i < nr_vcpus; i++) {
-		struct vcpu *v = &vm->vcpu[i];
-		struct kvm_mp_state mp = { KVM_MP_STATE_RUNNABLE };
-		struct kvm_sregs sregs;
-		struct kvm_regs regs = {
-			.rip = CODE, .rflags = 2, .rbx = COUNTERS + 16 * i,
-		};
-
-		v->vm = vm;
-		v->index = i;
-		v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, i);
-		CHECK(v->fd >= 0);
-		v->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE,
-			      MAP_SHARED, v->fd, 0);
-		CHECK(v->run != MAP_FAILED);
-		CHECK(!ioctl(v->fd, KVM_GET_SREGS, &sregs));
-		sregs.cs.base = 0;
-		sregs.cs.selector = 0;
-		sregs.ds.base = 0;
-		sregs.ds.selector = 0;
-		sregs.es.base = MMIO;
-		sregs.es.selector = MMIO >> 4;
-		CHECK(!ioctl(v->fd, KVM_SET_SREGS, &sregs));
-		CHECK(!ioctl(v->fd, KVM_SET_REGS, &regs));
-		CHECK(!ioctl(v->fd, KVM_SET_MP_STATE, &mp));
-		start(&v->task, vcpu_thread, v);
+		vm_add_vcpu(first, &m->vcpu[i], i);
+		vm_set_mode(&m->vcpu[i], REAL, base);
+		regs.rbx = COUNTERS + 16 * i;
+		vm_set_regs(&m->vcpu[i], &regs);
+		start(&m->task[i], vcpu_thread, &m->vcpu[i]);
 	}
 }
 
-static void bell_drain(struct vm *vm)
+static void bell_drain(struct machine *m)
 {
 	unsigned int i;
 	uint64_t n;
 
 	for (i = 0; i < 2; i++) {
-		if (read(vm->stay[i], &n, sizeof(n)) == sizeof(n))
-			vm->rung[i] += n;
+		if (read(m->stay[i], &n, sizeof(n)) == sizeof(n))
+			m->rung[i] += n;
 	}
 }
 
-static void vm_end(struct vm *vm)
+static void machine_end(struct machine *m)
 {
 	unsigned int i, j;
 
 	/* stop is set; vCPUs notice when they are let out */
 	for (i = 0; i < nr_vcpus; i++) {
-		struct vcpu *v = &vm->vcpu[i];
-
-		v->run->immediate_exit = 1;
-		pthread_kill(v->task.thread, SIGUSR1);
-		join(&v->task);
+		m->vcpu[i].run->immediate_exit = 1;
+		pthread_kill(m->task[i].thread, SIGUSR1);
+		join(&m->task[i]);
 	}
-	bell_drain(vm);
+	bell_drain(m);
 	for (j = 0; j < 2; j++) {
 		uint64_t made = 0;
 
 		for (i = 0; i < nr_vcpus; i++) {
 			uint32_t n;
 
-			memcpy(&n, vm->mem + COUNTERS + 16 * i + 8 * j, 4);
+			memcpy(&n, m->vcpu[0].memory + COUNTERS + 16 * i + 8 * j, 4);
 			made += n;
 		}
-		if (vm->rung[j] > made || made - vm->rung[j] > nr_vcpus) {
-			fprintf(stderr, "stress: %s: %lu rings made, %lu counted\n",
-				j ? "PIO" : "MMIO", (unsigned long)made,
-				(unsigned long)vm->rung[j]);
-			exit(1);
-		}
-		kicks[j] += vm->rung[j];
+		if (m->rung[j] > made || made - m->rung[j] > nr_vcpus)
+			die("%s: %lu rings made, %lu counted", j ? "PIO" : "MMIO",
+			    (unsigned long)made, (unsigned long)m->rung[j]);
+		kicks[j] += m->rung[j];
 	}
-	for (i = 0; i < nr_vcpus; i++) {
-		munmap(vm->vcpu[i].run, vm->run_size);
-		close(vm->vcpu[i].fd);
-	}
-	close(vm->fd);
-	close(vm->stay[0]);
-	close(vm->stay[1]);
-	munmap(vm->mem, 0x4000);
+	for (i = 1; i < nr_vcpus; i++)
+		vm_end_vcpu(&m->vcpu[i]);
+	vm_destroy(&m->vcpu[0]);
+	close(m->stay[0]);
+	close(m->stay[1]);
 }
 
 static bool answered(int ret)
@@ -360,7 +297,7 @@ static void *bells(void *arg)
 		/* Some of them are what the guest writes */
 		uint64_t data = i < 4 ? 2 : 0x10 * (uintptr_t)arg + i;
 
-		if (answered(ioeventfd(vms[v].fd, pio ? PORT : addr,
+		if (answered(ioeventfd(&vms[v], pio ? PORT : addr,
 				       pio ? 1 : 2, data, fd,
 				       (pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
 				       (was ? KVM_IOEVENTFD_FLAG_DEASSIGN : 0))))
@@ -388,10 +325,10 @@ static void *irqs(void *arg)
 
 		if (fd < 0 || back < 0) {
 			CHECK(memory && (errno == ENOMEM || errno == ENFILE));
-		} else if (answered(irqfd(vms[v].fd, fd, gsi,
+		} else if (answered(irqfd(&vms[v], fd, gsi,
 				   level ? KVM_IRQFD_FLAG_RESAMPLE : 0, back))) {
 			/* It has its irqfd: none of the other VM as well */
-			if (!answered(irqfd(vms[!v].fd, fd, gsi, 0, 0))) {
+			if (!answered(irqfd(&vms[!v], fd, gsi, 0, 0))) {
 				CHECK(errno == EBUSY || errno == ENOMEM);
 				nr_refused++;
 			} else {
@@ -399,7 +336,7 @@ static void *irqs(void *arg)
 			}
 			CHECK(write(fd, &one, 8) == 8);
 			if (rnd(&seed) & 1)
-				CHECK(!irqfd(vms[v].fd, fd, gsi,
+				CHECK(!irqfd(&vms[v], fd, gsi,
 					     KVM_IRQFD_FLAG_DEASSIGN, 0));
 			nr_irqfds++;
 		} else {
@@ -430,8 +367,8 @@ static void *zones(void *arg)
 			struct kvm_irq_routing_entry entry[24];
 		} r = { .head.nr = 24 };
 
-		if (answered(ioctl(vms[v].fd, KVM_REGISTER_COALESCED_MMIO, &zone)))
-			CHECK(!ioctl(vms[v].fd, KVM_UNREGISTER_COALESCED_MMIO,
+		if (answered(ioctl(vms[v].vcpu[0].fd, KVM_REGISTER_COALESCED_MMIO, &zone)))
+			CHECK(!ioctl(vms[v].vcpu[0].fd, KVM_UNREGISTER_COALESCED_MMIO,
 				     &zone));
 		else
 			CHECK(errno == ENOMEM);
@@ -442,7 +379,7 @@ static void *zones(void *arg)
 			r.entry[i].u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
 			r.entry[i].u.irqchip.pin = rnd(&seed) % 24;
 		}
-		if (answered(ioctl(vms[v].fd, KVM_SET_GSI_ROUTING, &r)))
+		if (answered(ioctl(vms[v].vcpu[0].fd, KVM_SET_GSI_ROUTING, &r)))
 			nr_routes++;
 	}
 	return NULL;
@@ -460,7 +397,7 @@ static void *hog(void *arg)
 	wait_for_all();
 	while (nr_nomem < SHORTAGES * (this_round + 1)) {
 		for (n = 0; n < 100000; n++) {
-			if (!answered(ioeventfd(vms[n & 1].fd, MMIO + 0x200, 4,
+			if (!answered(ioeventfd(&vms[n & 1], MMIO + 0x200, 4,
 						n, fd, 0)))
 				break;
 		}
@@ -468,7 +405,7 @@ static void *hog(void *arg)
 		/* Let the others have none, for a moment. */
 		usleep(1000);
 		for (i = 0; i < n; i++)
-			CHECK(!ioeventfd(vms[i & 1].fd, MMIO + 0x200, 4, i, fd,
+			CHECK(!ioeventfd(&vms[i & 1], MMIO + 0x200, 4, i, fd,
 					 KVM_IOEVENTFD_FLAG_DEASSIGN));
 		nr_hogged += n;
 	}
@@ -555,8 +492,7 @@ int main(int argc, char **argv)
 	}
 	if (!nr_vcpus || nr_vcpus > MAX_VCPUS)
 		return 2;
-	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	CHECK(kvm_fd >= 0);
+	kvm_open();
 	sigaction(SIGUSR1, &sa, NULL);
 	signal(SIGALRM, stalled);
 	if (!left_look(&before))
@@ -568,8 +504,8 @@ int main(int argc, char **argv)
 		stop = false;
 		this_round = round;
 		alarm(STALL);
-		vm_make(&vms[0]);
-		vm_make(&vms[1]);
+		machine_make(&vms[0]);
+		machine_make(&vms[1]);
 		if (memory)
 			CHECK(!mlockall(MCL_CURRENT));
 		all_there = false;
@@ -589,8 +525,8 @@ int main(int argc, char **argv)
 		if (memory)
 			fputs("max", memory_max);
 		stop = true;
-		vm_end(&vms[0]);
-		vm_end(&vms[1]);
+		machine_end(&vms[0]);
+		machine_end(&vms[1]);
 	}
 	alarm(0);
 	munlockall();
