@@ -21,27 +21,19 @@
  * Writes the module parameters of KVM, so it wants to be root in a VM of its
  * own. The last line is "N programs, N stores, N failures".
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <linux/kvm.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#include "../guest/guest.h"
 
-/* Guest physical memory */
-#define IDT		0x1000
-#define GDT		0x2000
-#define TSS		0x3000
+/* Guest physical memory, above the tables that all guests have */
 #define TABLES		0x4000
 #define HANDLERS	0xc000
 #define STACK		0xf000
@@ -75,26 +67,6 @@ static const struct {
 	{ RAM_RO, true, false },
 	{ HOLE + 0xf000, true, true },
 	{ RAM_ABOVE, true, true },
-};
-
-enum mode { REAL, PROT16, PROT32, PAGED32, PAE32, COMPAT16, COMPAT32, LONG64,
-	    LONG64_LARGE, LONG64_LA57, MODES };
-
-static const struct {
-	const char *name;
-	unsigned int bits;
-	bool paged, lma;
-} modes[] = {
-	[REAL]		= { "real", 16, false, false },
-	[PROT16]	= { "protected-16", 16, false, false },
-	[PROT32]	= { "protected-32", 32, false, false },
-	[PAGED32]	= { "paged-32", 32, true, false },
-	[PAE32]		= { "pae-32", 32, true, false },
-	[COMPAT16]	= { "compat-16", 16, true, true },
-	[COMPAT32]	= { "compat-32", 32, true, true },
-	[LONG64]	= { "long-64", 64, true, true },
-	[LONG64_LARGE]	= { "long-64-large", 64, true, true },
-	[LONG64_LA57]	= { "long-64-la57", 64, true, true },
 };
 
 static const struct door {
@@ -146,18 +118,10 @@ static const struct {
 };
 
 static uint64_t state;
-static int vm, vcpu;
-static struct kvm_run *run;
-static uint8_t *mem;
+static struct vm vm;
 static int fds[ARRAY_SIZE(doors)];
 static unsigned long stores;
 static bool verbose;
-
-#define die(...) do { \
-	fprintf(stderr, "differ: " __VA_ARGS__); \
-	fprintf(stderr, ": errno %d\n", errno); \
-	exit(2); \
-} while (0)
 
 static uint64_t draw(void)
 {
@@ -180,7 +144,7 @@ struct program {
 	uint32_t start;
 	uint8_t code[CODE_SIZE];
 	unsigned int n;
-	uint64_t base[6];
+	u64 base[6];
 	unsigned int stores;
 };
 
@@ -223,7 +187,7 @@ static uint64_t target(struct program *p, unsigned int size, uint64_t *v)
 	unsigned int i;
 	uint32_t gpa;
 
-	if (!below(modes[p->mode].paged ? 48 : 8)) {
+	if (!below(modes[p->mode].levels ? 48 : 8)) {
 		i = below(ARRAY_SIZE(window));
 		gpa = (below(2) ? 0 : 0xff8) + below(8);
 	} else {
@@ -242,7 +206,7 @@ static uint64_t target(struct program *p, unsigned int size, uint64_t *v)
 			i = 1;
 		gpa &= 0xfff;
 	}
-	if (modes[p->mode].paged)
+	if (modes[p->mode].levels)
 		return WINDOW + 0x1000 * i + gpa;
 	return (window[i].present ? window[i].gpa : HOLE + 0x3000) + gpa;
 }
@@ -313,7 +277,7 @@ static bool page_faults(struct program *p, uint64_t linear)
 {
 	unsigned int i = (linear - WINDOW) >> 12;
 
-	return modes[p->mode].paged &&
+	return modes[p->mode].levels &&
 	       !(window[i].present && window[i].writable);
 }
 
@@ -500,7 +464,7 @@ static void make(struct program *p, enum mode mode)
 		if (mode == REAL)
 			p->base[i] = (0x9000 + below(0x1fff)) * 16;
 		else if (p->bits == 16)
-			p->base[i] = (modes[mode].paged ? WINDOW - 0x2000 :
+			p->base[i] = (modes[mode].levels ? WINDOW - 0x2000 :
 				      0x98000) + below(0x2000);
 		else
 			p->base[i] = below(2) ? 0 : draw() & 0xffffff;
@@ -521,150 +485,57 @@ static void make(struct program *p, enum mode mode)
 
 /* The guest */
 
-static void put64(uint32_t gpa, uint64_t v)
+static void tables(enum mode mode)
 {
-	memcpy(mem + gpa, &v, 8);
-}
+	const bool pse = mode == PAGED32;
+	u64 i;
 
-static void put32(uint32_t gpa, uint32_t v)
-{
-	memcpy(mem + gpa, &v, 4);
-}
-
-static void tables(enum mode mode, struct kvm_sregs *sregs)
-{
-	uint32_t t = TABLES;
-	unsigned int i;
-
-	memset(mem + TABLES, 0, HANDLERS - TABLES);
-	sregs->cr3 = t;
-	if (mode == PAGED32) {
-		/* 4 MiB at 0 in one page, the window in small ones. */
-		sregs->cr4 |= 0x10;
-		put32(t, 0xe3);
-		put32(t + 4, (t + 0x1000) | 3);
-		for (i = 0; i < ARRAY_SIZE(window); i++)
-			put32(t + 0x1000 + 4 * i, window[i].gpa | 0x20 |
-			      (window[i].present ? 0x41 : 0) |
-			      (window[i].writable ? 2 : 0));
-		return;
-	}
-
-	sregs->cr4 |= 0x20;
-	if (mode == LONG64_LA57) {
-		sregs->cr4 |= 0x1000;
-		put64(t, (t + 0x1000) | 7);
-		t += 0x1000;
-	}
-	if (modes[mode].lma) {
-		put64(t, (t + 0x1000) | 7);
-		t += 0x1000;
-	}
-	put64(t, (t + 0x1000) | (modes[mode].lma ? 7 : 1));
-	t += 0x1000;
-	/* 2 MiB at 0 */
-	if (mode == LONG64_LARGE || below(2)) {
-		put64(t, 0xe7);
-	} else {
-		put64(t, (t + 0x1000) | 7);
+	vm_clear_tables(&vm, TABLES);
+	/* What one large page covers at 0, in one or in 4 KiB each; the window */
+	if (pse || mode == LONG64_LARGE || below(2))
+		vm_map(&vm, mode, 0, pse ? 0xe3 : 0xe7, true);
+	else
 		for (i = 0; i < 512; i++)
-			put64(t + 0x1000 + 8 * i, i << 12 | 0x67);
-	}
-	put64(t + 16, (t + 0x2000) | 7);
+			vm_map(&vm, mode, i << 12, i << 12 | 0x67, false);
 	for (i = 0; i < ARRAY_SIZE(window); i++)
-		put64(t + 0x2000 + 8 * i, window[i].gpa | 0x24 |
-		      (window[i].present ? 0x41 : 0) |
-		      (window[i].writable ? 2 : 0));
+		vm_map(&vm, mode, WINDOW + (i << 12),
+		       window[i].gpa | (pse ? 0x20 : 0x24) |
+		       (window[i].present ? 0x41 : 0) |
+		       (window[i].writable ? 2 : 0), false);
 }
 
 static void handlers(enum mode mode)
 {
 	unsigned int i;
 
-	memset(mem + IDT, 0, 0x3000);
-	put64(GDT + 0x08, 0x00cf9b000000ffff);
-	put64(GDT + 0x10, 0x00cf93000000ffff);
-	put64(GDT + 0x18, 0x00af9b000000ffff);
+	memset(vm.memory + GUEST_IDT, 0, 0x1000);
 	for (i = 0; i < 32; i++) {
-		uint32_t h = HANDLERS + 16 * i;
-
-		mem[h] = 0xf4;
-		if (mode == REAL) {
-			put32(IDT + 4 * i, h);
-		} else if (modes[mode].lma) {
-			put64(IDT + 16 * i, (uint64_t)(h & 0xffff0000) << 32 |
-			      0x8e01ull << 32 | 0x18ull << 16 | (h & 0xffff));
-			put64(IDT + 16 * i + 8, 0);
-		} else {
-			put64(IDT + 8 * i, (uint64_t)(h & 0xffff0000) << 32 |
-			      0x8e00ull << 32 | 0x08ull << 16 | (h & 0xffff));
-		}
+		vm.memory[HANDLERS + 16 * i] = 0xf4;
+		vm_set_gate(&vm, mode, i, HANDLERS + 16 * i);
 	}
 	/* The first stack of the interrupt stack table */
-	put64(TSS + 0x24, STACK);
+	vm_put64(&vm, GUEST_TSS + 0x24, STACK);
 }
 
-static struct kvm_segment segment(struct program *p, unsigned int i)
+static void start(struct program *p)
 {
-	struct kvm_segment s = {
-		.base = p->base[i],
-		.limit = p->mode == REAL ? 0xffff : 0xffffffff,
-		.selector = p->mode == REAL ? p->base[i] >> 4 :
-			    i == 1 ? 0x08 : 0x10,
-		.type = i == 1 ? 11 : 3,
-		.present = 1,
-		.db = p->bits == 32,
-		.s = 1,
-		.l = i == 1 && p->bits == 64,
-		.g = p->mode != REAL,
-	};
-
-	return s;
-}
-
-static void start(struct program *p, const struct kvm_sregs *reset)
-{
-	struct kvm_sregs sregs = *reset;
 	struct kvm_vcpu_events events;
 	struct kvm_regs regs;
 	unsigned int i;
 
-	memset(mem + RAM_RO, 0x5a, 0x2000);
-	memset(mem + RAM_ABOVE, 0xa5, 0x1000);
-	memset(mem + STACK - 0x1000, 0, 0x1000);
-	memcpy(mem + p->start, p->code, p->n);
+	memset(vm.memory + RAM_RO, 0x5a, 0x2000);
+	memset(vm.memory + RAM_ABOVE, 0xa5, 0x1000);
+	memset(vm.memory + STACK - 0x1000, 0, 0x1000);
+	vm_put(&vm, p->start, p->code, p->n);
 
-	sregs.es = segment(p, 0);
-	sregs.cs = segment(p, 1);
-	sregs.ss = segment(p, 2);
-	sregs.ds = segment(p, 3);
-	sregs.fs = segment(p, 4);
-	sregs.gs = segment(p, 5);
-	sregs.gdt.base = GDT;
-	sregs.gdt.limit = 0x1f;
-	sregs.idt.base = IDT;
-	sregs.idt.limit = 0xfff;
-	sregs.tr.base = TSS;
-	sregs.tr.limit = 0x67;
-	sregs.tr.type = 11;
-	sregs.tr.present = 1;
-	sregs.cr0 = 0x10;
-	if (p->mode != REAL)
-		sregs.cr0 |= 1;
-	if (modes[p->mode].paged)
-		/* Supervisors may not write what is read-only, either. */
-		sregs.cr0 |= 0x80010000;
-	if (modes[p->mode].lma)
-		sregs.efer = 0x500;
-	if (modes[p->mode].paged)
-		tables(p->mode, &sregs);
+	if (modes[p->mode].levels)
+		tables(p->mode);
 	handlers(p->mode);
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs))
-		die("KVM_SET_SREGS in %s", modes[p->mode].name);
+	vm_set_mode(&vm, p->mode, p->base);
 
 	memset(&events, 0, sizeof(events));
-	if (ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events))
-		die("KVM_SET_VCPU_EVENTS");
+	if (ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events))
+		die_errno("KVM_SET_VCPU_EVENTS");
 
 	memset(&regs, 0, sizeof(regs));
 	for (i = 0; i < 16; i++)
@@ -672,8 +543,7 @@ static void start(struct program *p, const struct kvm_sregs *reset)
 	regs.rip = p->start - p->base[1];
 	regs.rflags = 0x2 | 0x8d5;
 	regs.rsp = stack(p);
-	if (ioctl(vcpu, KVM_SET_REGS, &regs))
-		die("KVM_SET_REGS");
+	vm_set_regs(&vm, &regs);
 }
 
 static uint64_t sum(uint32_t gpa, uint32_t size, uint64_t h)
@@ -683,7 +553,7 @@ static uint64_t sum(uint32_t gpa, uint32_t size, uint64_t h)
 	for (i = 0; i < size; i += 8) {
 		uint64_t v;
 
-		memcpy(&v, mem + gpa + i, 8);
+		memcpy(&v, vm.memory + gpa + i, 8);
 		h = (h ^ v) * 0x100000001b3ull;
 		h ^= h >> 29;
 	}
@@ -692,18 +562,19 @@ static uint64_t sum(uint32_t gpa, uint32_t size, uint64_t h)
 
 static void execute(struct outcome *o)
 {
+	struct kvm_run *run = vm.run;
 	unsigned int i;
+	u32 reason;
 
 	memset(o, 0, sizeof(*o));
 	for (;;) {
 		alarm(PATIENCE);
-		if (ioctl(vcpu, KVM_RUN, 0) && errno != EINTR)
-			die("KVM_RUN");
+		reason = vm_run(&vm);
 		i = o->exits++;
 		if (i == MAX_EXITS)
 			break;
-		o->exit[i].reason = run->exit_reason;
-		if (run->exit_reason != KVM_EXIT_MMIO)
+		o->exit[i].reason = reason;
+		if (reason != KVM_EXIT_MMIO)
 			break;
 		o->exit[i].addr = run->mmio.phys_addr;
 		o->exit[i].len = run->mmio.len;
@@ -713,10 +584,10 @@ static void execute(struct outcome *o)
 		else
 			memset(run->mmio.data, 0x42, 8);
 	}
-	if (ioctl(vcpu, KVM_GET_REGS, &o->regs) ||
-	    ioctl(vcpu, KVM_GET_SREGS, &o->sregs) ||
-	    ioctl(vcpu, KVM_GET_VCPU_EVENTS, &o->events))
-		die("cannot read the vCPU");
+	if (ioctl(vm.vcpu, KVM_GET_REGS, &o->regs) ||
+	    ioctl(vm.vcpu, KVM_GET_SREGS, &o->sregs) ||
+	    ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &o->events))
+		die_errno("cannot read the vCPU");
 	/* What is left of an exception that KVM has delivered, is history. */
 	if (!o->events.exception.injected && !o->events.exception.pending)
 		memset(&o->events.exception, 0, sizeof(o->events.exception));
@@ -742,7 +613,7 @@ static void parameter(const char *name, const char *text)
 	snprintf(path, sizeof(path), "/sys/module/kvm/parameters/%s", name);
 	fd = open(path, O_WRONLY);
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		die("%s", path);
+		die_errno("%s", path);
 	close(fd);
 }
 
@@ -765,7 +636,7 @@ static void dump(const struct program *p)
 
 	printf("%s at 0x%x, bases", modes[p->mode].name, p->start);
 	for (i = 0; i < 6; i++)
-		printf(" 0x%" PRIx64, p->base[i]);
+		printf(" 0x%llx", p->base[i]);
 	printf(", code");
 	for (i = 0; i < p->n; i++)
 		printf(" %02x", p->code[i]);
@@ -809,59 +680,26 @@ static void differ(const struct outcome *a, const struct outcome *b)
 		}
 }
 
-static void memslot(unsigned int slot, uint32_t gpa, uint32_t size)
+static void create(void)
 {
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.guest_phys_addr = gpa,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)mem + gpa,
-	};
-
-	if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
-		die("KVM_SET_USER_MEMORY_REGION");
-}
-
-static void create(struct kvm_sregs *reset)
-{
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entry[256];
-	} cpuid = { .head.nent = 256 };
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	unsigned int i;
 
-	if (kvm < 0)
-		die("/dev/kvm");
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (vm < 0 || mem == MAP_FAILED)
-		die("no VM");
-	memslot(0, 0, HOLE);
-	memslot(1, RAM_ABOVE, MEM_SIZE - RAM_ABOVE);
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	if (vcpu < 0 || ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) ||
-	    ioctl(vcpu, KVM_SET_CPUID2, &cpuid) ||
-	    ioctl(vcpu, KVM_GET_SREGS, reset))
-		die("no vCPU");
-	run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
-		   PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-	if (run == MAP_FAILED)
-		die("no kvm_run");
+	kvm_open();
+	vm_create(&vm, MEM_SIZE, true);
+	/* With a hole, where MMIO is */
+	if (vm_set_memory(&vm, 0, 0, vm.memory, 0) ||
+	    vm_set_memory(&vm, 0, 0, vm.memory, HOLE) ||
+	    vm_set_memory(&vm, 1, RAM_ABOVE, vm.memory + RAM_ABOVE, MEM_SIZE - RAM_ABOVE))
+		die_errno("cannot give the guest its memory");
+	vm_create_vcpu(&vm);
+	vm_set_cpuid(&vm);
 
 	for (i = 0; i < ARRAY_SIZE(doors); i++) {
-		struct kvm_ioeventfd door = {
-			.datamatch = doors[i].data,
-			.addr = HOLE + doors[i].offset,
-			.len = doors[i].len,
-			.flags = doors[i].match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0,
-		};
-
 		fds[i] = eventfd(0, EFD_NONBLOCK);
-		door.fd = fds[i];
-		if (ioctl(vm, KVM_IOEVENTFD, &door))
-			die("doorbell %u", i);
+		if (vm_ioeventfd(&vm, HOLE + doors[i].offset, doors[i].len,
+				 doors[i].data, fds[i], doors[i].match ?
+				 KVM_IOEVENTFD_FLAG_DATAMATCH : 0))
+			die_errno("doorbell %u", i);
 	}
 }
 
@@ -892,7 +730,6 @@ int main(int argc, char **argv)
 	unsigned long programs = 200, done = 0, failures = 0, rings = 0;
 	unsigned long endless = 0, exits = 0, vectors[32] = { 0 }, count[3] = { 0 }, before;
 	struct sigaction action = { .sa_handler = on_alarm };
-	struct kvm_sregs reset;
 	unsigned int i, w, n, d;
 	long pick = -1;
 	int c, only = -1;
@@ -922,7 +759,7 @@ int main(int argc, char **argv)
 	}
 	state = state * 0x9e3779b97f4a7c15ull | 1;
 	sigaction(SIGALRM, &action, NULL);
-	create(&reset);
+	create();
 
 	while (done < programs) {
 		uint64_t seed = state;
@@ -937,7 +774,7 @@ int main(int argc, char **argv)
 			/* The same page tables each time */
 			state = seed | 1;
 			for (i = 0; i < n; i++) {
-				start(&program[i], &reset);
+				start(&program[i]);
 				/* Of the others only the page tables are made. */
 				if (pick >= 0 && (long)(done + i) != pick)
 					continue;
