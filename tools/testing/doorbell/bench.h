@@ -64,8 +64,16 @@ int new_eventfd(int flags);
 /* What an eventfd has counted since the last call. */
 u64 take(int fd);
 void check_count(struct op *op, const char *what, u64 count, u64 expected);
-/* Have the guest ring, with no exit before it is through. */
+/*
+ * Have the guest do a job, so many times; *ns is how long that takes in all.  False
+ * if something else came of it, which is the op's failure.
+ */
+bool guest_does(struct op *op, struct vm *vm, const struct job *job,
+		unsigned int count, u64 *ns);
+/* A kick that does not leave for userspace, and one that does, each time */
 bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
+		 unsigned int count, u64 *ns);
+bool guest_exits(struct op *op, struct vm *vm, const struct kick *kick,
 		 unsigned int count, u64 *ns);
 
 /* Groups for the bounds of a kick's cost (bounds.c) */

@@ -95,19 +95,8 @@ static void flood_values(enum flood flood, u32 *value)
 static bool flood_write(struct op *op, struct vm *vm, const struct kick *kick,
 			int fd, bool rings, unsigned int count, u64 *ns)
 {
-	unsigned int seen;
-	u64 start;
-
-	if (rings) {
-		if (!guest_rings(op, vm, kick, count, ns))
-			return false;
-	} else {
-		job_start_kicks(vm, kick, count);
-		start = now();
-		seen = job_count_exits(vm, kick);
-		*ns = now() - start;
-		check_count(op, "userspace", seen, count);
-	}
+	if (!(rings ? guest_rings : guest_exits)(op, vm, kick, count, ns))
+		return false;
 	check_count(op, "the doorbell", take(fd), rings ? count : 0);
 	return !op->failure[0];
 }
@@ -153,8 +142,7 @@ static void run_flood(struct group *group)
 	if (!value)
 		die_errno("cannot allocate values");
 	flood_values(group->arg[0], value);
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	start = now();
 	for (i = 0; i < FLOOD; i++) {
 		kick.data = value[2 * i];

@@ -32,6 +32,7 @@
 #define ZONE_KICKS	100
 #define TOUCH_PAGES	256
 #define MAX_WAITERS	256
+#define CODE_DOORBELLS	200
 
 int new_eventfd(int flags)
 {
@@ -88,20 +89,46 @@ static struct kick bus_kick(bool pio)
 	};
 }
 
-/* Have the guest ring, with no exit before it is through. */
-bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
-		 unsigned int count, u64 *ns)
+bool guest_does(struct op *op, struct vm *vm, const struct job *job,
+		unsigned int count, u64 *ns)
 {
+	unsigned int seen;
 	u64 start;
 	bool done;
 
-	job_start_kicks(vm, kick, count);
+	if (job->label)
+		job_start(vm, job->label, (struct kvm_regs) {
+			.rbx = job->kick.addr, .rsi = count,
+		});
+	else
+		job_start_kicks(vm, &job->kick, count);
 	start = now();
-	done = job_run(vm);
+	for (seen = 0; !(done = job_run(vm)); seen++)
+		if (vm->run->exit_reason != job->reason ||
+		    (!job->label && !vm_exit_is(vm, &job->kick)))
+			break;
 	*ns = now() - start;
 	if (!done)
-		op_fail(op, "instead of a ring came %s", vm_exit_text(vm));
-	return done;
+		op_fail(op, "instead of the end came %s", vm_exit_text(vm));
+	check_count(op, "userspace", seen, job->reason ? count : 0);
+	return !op->failure[0];
+}
+
+bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
+		 unsigned int count, u64 *ns)
+{
+	return guest_does(op, vm, &(struct job) { .kick = *kick }, count, ns);
+}
+
+bool guest_exits(struct op *op, struct vm *vm, const struct kick *kick,
+		 unsigned int count, u64 *ns)
+{
+	struct job job = {
+		.kick = *kick,
+		.reason = kick->pio ? KVM_EXIT_IO : KVM_EXIT_MMIO,
+	};
+
+	return guest_does(op, vm, &job, count, ns);
 }
 
 /*
@@ -209,35 +236,37 @@ static u64 reader_stop(struct reader *reader)
 	return atomic_load(&reader->seen) - 1;
 }
 
+/* Kicks that leave for userspace, which rings the module for each */
+static bool guest_relays(struct op *op, struct vm *vm, const struct kick *kick,
+			 unsigned int count, u64 *ns)
+{
+	u64 before = 0, after = 0, start;
+	unsigned int seen;
+
+	ioctl(options.device, DOORBELL_COUNT, &before);
+	job_start_kicks(vm, kick, count);
+	start = now();
+	for (seen = 0; !job_run(vm) && vm_exit_is(vm, kick); seen++)
+		ioctl(options.device, DOORBELL_RING);
+	*ns = now() - start;
+	check_count(op, "userspace", seen, count);
+	ioctl(options.device, DOORBELL_COUNT, &after);
+	check_count(op, "the module", after - before, count);
+	return !op->failure[0];
+}
+
 static void run_exits(struct op *op, const struct kick *kick, bool relay)
 {
-	u64 before = 0, after = 0, start, ns;
-	unsigned int count = options.kicks, seen;
 	struct vm vm;
 	int round;
+	u64 ns;
 
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	for (round = -1; round < options.repeat; round++) {
-		if (relay)
-			ioctl(options.device, DOORBELL_COUNT, &before);
-		job_start_kicks(&vm, kick, count);
-		start = now();
-		for (seen = 0; !job_run(&vm); seen++) {
-			if (!vm_exit_is(&vm, kick))
-				break;
-			if (relay)
-				ioctl(options.device, DOORBELL_RING);
-		}
-		ns = now() - start;
-		check_count(op, "userspace", seen, count);
-		if (relay) {
-			ioctl(options.device, DOORBELL_COUNT, &after);
-			check_count(op, "the module", after - before, count);
-		}
-		if (op->failure[0])
+		if (!(relay ? guest_relays : guest_exits)(op, &vm, kick,
+							   options.kicks, &ns))
 			break;
-		op_sample(op, round, ns, count);
+		op_sample(op, round, ns, options.kicks);
 	}
 	vm_destroy(&vm);
 }
@@ -351,13 +380,14 @@ static void run_pmu(struct group *group)
 static void run_fault(struct group *group)
 {
 	struct op *op = &group->op[0];
+	struct job touch = { guest_touch, .kick.addr = TOUCH_BASE - 4096 };
 	struct kick kick = { .size = 4, .addr = MMIO_BASE };
 	int fd = new_eventfd(EFD_NONBLOCK), round;
 	size_t size = TOUCH_PAGES * 4096;
 	unsigned int count;
 	struct vm vm;
 	void *memory;
-	u64 start, ns;
+	u64 part, ns;
 
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -367,8 +397,7 @@ static void run_fault(struct group *group)
 	madvise(memory, size, MADV_NOHUGEPAGE);
 	memset(memory, 1, size);
 
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	for (; kick.addr < MMIO_BASE + 200 * 8; kick.addr += 8)
 		vm_doorbell(&vm, &kick, WILDCARD, fd, true);
 	for (round = -1; round < options.repeat; round++) {
@@ -379,16 +408,9 @@ static void run_fault(struct group *group)
 			vm_set_memory(&vm, 1, TOUCH_BASE, memory, 0);
 			if (vm_set_memory(&vm, 1, TOUCH_BASE, memory, size))
 				die_errno("cannot give the guest more memory");
-			job_start(&vm, guest_touch, (struct kvm_regs) {
-				.rbx = TOUCH_BASE - 4096, .rsi = TOUCH_PAGES,
-			});
-			start = now();
-			if (!job_run(&vm)) {
-				op_fail(op, "instead of the end came %s",
-					vm_exit_text(&vm));
+			if (!guest_does(op, &vm, &touch, TOUCH_PAGES, &part))
 				goto out;
-			}
-			ns += now() - start;
+			ns += part;
 		}
 		op_sample(op, round, ns, count);
 	}
@@ -402,23 +424,17 @@ out:
 /* arg: 0 for CPUID, 1 for RDMSR */
 static void run_handled(struct group *group)
 {
+	struct job job = { group->arg[0] ? guest_msr : guest_cpuid, .reason = 0 };
 	struct op *op = &group->op[0];
 	struct vm vm;
 	int round;
-	u64 start;
+	u64 ns;
 
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	for (round = -1; round < options.repeat; round++) {
-		job_start(&vm, group->arg[0] ? guest_msr : guest_cpuid,
-			  (struct kvm_regs) { .rsi = options.kicks });
-		start = now();
-		if (!job_run(&vm)) {
-			op_fail(op, "instead of the end came %s",
-				vm_exit_text(&vm));
+		if (!guest_does(op, &vm, &job, options.kicks, &ns))
 			break;
-		}
-		op_sample(op, round, now() - start, options.kicks);
+		op_sample(op, round, ns, options.kicks);
 	}
 	vm_destroy(&vm);
 }
@@ -446,8 +462,7 @@ static void run_same(struct group *group)
 	u64 ns;
 
 	pool_open(&pool);
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	for (kick.data = 0; kick.data < (u64)n; kick.data++)
 		vm_doorbell(&vm, &kick, DATAMATCH, pool_fd(&pool, kick.data),
 			    true);
@@ -475,15 +490,13 @@ static void run_miss(struct group *group)
 		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
 	};
 	struct op *op = &group->op[0];
-	unsigned int seen;
-	u64 start, ns;
 	struct pool pool;
 	struct vm vm;
 	int round;
+	u64 ns;
 
 	pool_open(&pool);
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	for (; kick.data < (u64)group->arg[1]; kick.data++)
 		vm_doorbell(&vm, &kick, DATAMATCH, pool_fd(&pool, kick.data),
 			    true);
@@ -493,18 +506,27 @@ static void run_miss(struct group *group)
 		kick.data = 0;
 	}
 	for (round = -1; round < options.repeat; round++) {
-		job_start_kicks(&vm, &kick, options.kicks);
-		start = now();
-		seen = job_count_exits(&vm, &kick);
-		ns = now() - start;
-		check_count(op, "userspace", seen, options.kicks);
-		pool_check(op, &pool, -1, 0);
-		if (op->failure[0])
+		if (!guest_exits(op, &vm, &kick, options.kicks, &ns))
 			break;
+		pool_check(op, &pool, -1, 0);
 		op_sample(op, round, ns, options.kicks);
 	}
 	vm_destroy(&vm);
 	pool_close(&pool);
+}
+
+/* Each ring is counted by one eventfd. */
+static void measure_rings(struct op *op, struct vm *vm, const struct kick *kick, int fd)
+{
+	int round;
+	u64 ns;
+
+	for (round = -1; round < options.repeat && !op->failure[0]; round++) {
+		if (!guest_rings(op, vm, kick, options.kicks, &ns))
+			break;
+		check_count(op, "the eventfd", take(fd), options.kicks);
+		op_sample(op, round, ns, options.kicks);
+	}
 }
 
 /* arg: whether PIO, number of epoll instances that watch the eventfd */
@@ -512,11 +534,10 @@ static void run_waiters(struct group *group)
 {
 	struct kick kick = bus_kick(group->arg[0]);
 	struct epoll_event event = { .events = EPOLLIN };
-	int fd = new_eventfd(EFD_NONBLOCK), round, i;
+	int fd = new_eventfd(EFD_NONBLOCK), i;
 	struct op *op = &group->op[0];
 	int waiters[MAX_WAITERS];
 	struct vm vm;
-	u64 ns;
 
 	for (i = 0; i < group->arg[1]; i++) {
 		waiters[i] = epoll_create1(EPOLL_CLOEXEC);
@@ -524,15 +545,9 @@ static void run_waiters(struct group *group)
 		    epoll_ctl(waiters[i], EPOLL_CTL_ADD, fd, &event))
 			die_errno("cannot watch an eventfd");
 	}
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	vm_doorbell(&vm, &kick, WILDCARD, fd, true);
-	for (round = -1; round < options.repeat; round++) {
-		if (!guest_rings(op, &vm, &kick, options.kicks, &ns))
-			break;
-		check_count(op, "the eventfd", take(fd), options.kicks);
-		op_sample(op, round, ns, options.kicks);
-	}
+	measure_rings(op, &vm, &kick, fd);
 	vm_destroy(&vm);
 	for (i = 0; i < group->arg[1]; i++)
 		close(waiters[i]);
@@ -546,25 +561,100 @@ static void run_waiters(struct group *group)
 static void run_late(struct group *group)
 {
 	struct kick kick = bus_kick(group->arg[0]);
-	int fd = new_eventfd(EFD_NONBLOCK), round;
-	unsigned int count = options.kicks;
+	int fd = new_eventfd(EFD_NONBLOCK);
 	struct op *op = &group->op[0];
 	struct vm vm;
 	u64 ns;
 
-	job_vm(&vm, false);
-	job_vcpu(&vm);
-	job_start_kicks(&vm, &kick, 2);
-	check_count(op, "userspace", job_count_exits(&vm, &kick), 2);
+	job_guest(&vm);
+	guest_exits(op, &vm, &kick, 2, &ns);
 	vm_doorbell(&vm, &kick, WILDCARD, fd, true);
-	for (round = -1; round < options.repeat && !op->failure[0]; round++) {
-		if (!guest_rings(op, &vm, &kick, count, &ns))
-			break;
-		check_count(op, "the eventfd", take(fd), count);
-		op_sample(op, round, ns, count);
-	}
+	measure_rings(op, &vm, &kick, fd);
 	vm_destroy(&vm);
 	close(fd);
+}
+
+/*
+ * One instruction, among 200 doorbells on either bus, in two kinds of code: 32-bit
+ * without paging and 64-bit with four levels of page tables.
+ */
+static const struct code {
+	const char *name;
+	struct job job;
+	bool rings, irqchip;
+} codes[] = {
+	{ "out-kick", .job = { .kick = { true, 1, PIO_BASE, 1 } }, .rings = true },
+	{ "store-kick", .job = { .kick = { false, 4, MMIO_BASE, 1 } }, .rings = true },
+	{ "store-kick-match", .job = { .kick = { false, 4, MMIO_BASE + 16, 7 } }, .rings = true },
+	{ "out-exit", .job = { NULL, { true, 1, 0x80, 0 }, KVM_EXIT_IO } },
+	{ "store-exit", .job = { NULL, { false, 4, MMIO_BASE + 0x800, 0 }, KVM_EXIT_MMIO } },
+	{ "store-exit-match", .job = { NULL, { false, 4, MMIO_BASE + 16, 8 }, KVM_EXIT_MMIO } },
+	{ "load-exit", .job = { guest_load, { .addr = MMIO_BASE + 0x800 }, KVM_EXIT_MMIO } },
+	{ "hlt-exit", .job = { guest_hlt, .reason = KVM_EXIT_HLT } },
+	{ "cpuid", .job = { guest_cpuid, .reason = 0 } },
+	{ "rdmsr", .job = { guest_msr, .reason = 0 } },
+	/* To itself, with a vector */
+	{ "self-ipi", .job = { .kick = { false, 4, APIC_ICR, 0x44040 } }, .irqchip = true },
+};
+
+static void identity_map(struct vm *vm, u64 addr, u64 end)
+{
+	for (; addr < end; addr += 4096)
+		vm_map(vm, LONG64, addr, addr | 7, false);
+}
+
+static void code_setup(struct vm *vm, const struct code *code, bool is_long,
+		       const struct pool *pool)
+{
+	struct kick pio = { true, 1, PIO_BASE, 0 }, mmio = { false, 4, MMIO_BASE, 7 };
+	int i;
+
+	job_vm(vm, false);
+	if (code->irqchip)
+		vm_create_irqchip(vm);
+	vm_create_vcpu(vm);
+	vm_set_cpuid(vm);
+	vm_clear_tables(vm, GUEST_TABLES);
+	if (is_long) {
+		identity_map(vm, 0, GUEST_MEMORY);
+		identity_map(vm, MMIO_BASE, MMIO_BASE + 4096 * CODE_DOORBELLS);
+		identity_map(vm, APIC_ICR & ~4095ull, APIC_ICR);
+	}
+	vm_set_mode(vm, is_long ? LONG64 : PROT32, NULL);
+
+	for (i = 0; i < CODE_DOORBELLS; i++, pio.addr += 4, mmio.addr += 4096) {
+		vm_doorbell(vm, &pio, WILDCARD, pool_fd(pool, i), true);
+		vm_doorbell(vm, &mmio, ANY_LENGTH, pool_fd(pool, i), true);
+	}
+	mmio.addr = MMIO_BASE + 16;
+	vm_doorbell(vm, &mmio, DATAMATCH, pool_fd(pool, 0), true);
+}
+
+/* arg: index of codes, whether 64-bit */
+static void run_code(struct group *group)
+{
+	const struct code *code = &codes[group->arg[0]];
+	struct op *op = &group->op[0];
+	struct pool pool;
+	struct vm vm;
+	int round;
+	u64 ns;
+
+	if (!kvm_capability(KVM_CAP_IOEVENTFD_ANY_LENGTH) ||
+	    (code->irqchip && !kvm_capability(KVM_CAP_IRQCHIP))) {
+		op_skip(op, "this KVM lacks any length, or interrupt controllers");
+		return;
+	}
+	pool_open(&pool);
+	code_setup(&vm, code, group->arg[1], &pool);
+	for (round = -1; round < options.repeat; round++) {
+		if (!guest_does(op, &vm, &code->job, options.kicks, &ns))
+			break;
+		pool_check(op, &pool, code->rings ? 0 : -1, options.kicks);
+		op_sample(op, round, ns, options.kicks);
+	}
+	vm_destroy(&vm);
+	pool_close(&pool);
 }
 
 /* Many doorbells, in one of three shapes */
@@ -720,8 +810,7 @@ static void run_stages(struct group *group)
 	}
 
 	pool_open(&pool);
-	job_vm(&vm, false);
-	job_vcpu(&vm);
+	job_guest(&vm);
 	for (i = 0; i <= last; i++) {
 		start = now();
 		for (; n < stages[i]; n++) {
@@ -1118,8 +1207,7 @@ static void run_zone(struct group *group)
 		kick.addr += i == 1 ? -0x80 : i == 2 ? 0x80 : 0;
 
 		fd = new_eventfd(EFD_NONBLOCK);
-		job_vm(&vm, false);
-		job_vcpu(&vm);
+		job_guest(&vm);
 		if (group->arg[0])
 			vm_doorbell(&vm, &doorbell, WILDCARD, fd, true);
 		if (ioctl(vm.fd, KVM_REGISTER_COALESCED_MMIO, &zone))
@@ -1243,6 +1331,18 @@ static void add_kicks(void)
 		       "size/mmio/%d", match);
 }
 
+static void add_codes(void)
+{
+	size_t i;
+	int bits;
+
+	for (i = 0; i < ARRAY_SIZE(codes); i++)
+		for (bits = 32; bits <= 64; bits += 32)
+			add_op(add_group(run_code, i, bits == 64, 0),
+			       "the same instruction in 32-bit and in 64-bit code",
+			       "code/%d/%s", bits, codes[i].name);
+}
+
 static void add_many(void)
 {
 	static const int same[] = { 1, 16, 64, 256, 1024 };
@@ -1356,6 +1456,7 @@ struct group *all_groups(void)
 {
 	if (!first) {
 		add_kicks();
+		add_codes();
 		add_many();
 		add_irqfds();
 		add_churns();

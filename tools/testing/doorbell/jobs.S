@@ -2,7 +2,6 @@
 #include "jobs.h"
 
 #define APIC_EOI	0xfee000b0
-#define APIC_ICR	0xfee00300
 #define APIC_ICR2	0xfee00310
 #define MSR_APIC_BASE	0x1b
 
@@ -35,6 +34,9 @@
 	loop	guest_mmio1	movb %al, (%ebx)
 	loop	guest_mmio2	movw %ax, (%ebx)
 	loop	guest_mmio4	movl %eax, (%ebx)
+
+	loop	guest_load	movl (%ebx), %eax
+	loop	guest_hlt	hlt
 
 	entry	guest_mmio8
 	movq	GUEST_DATA, %mm0

@@ -22,6 +22,12 @@ void job_vcpu(struct vm *vm)
 	vm_set_mode(vm, PROT32, NULL);
 }
 
+void job_guest(struct vm *vm)
+{
+	job_vm(vm, false);
+	job_vcpu(vm);
+}
+
 void vm_doorbell(struct vm *vm, const struct kick *kick, enum match match,
 		 int eventfd, bool assign)
 {
@@ -75,15 +81,6 @@ bool job_run(struct vm *vm)
 		reason = vm_run(vm);
 	while (reason == KVM_EXIT_INTR);
 	return reason == KVM_EXIT_IO && vm->run->io.port == GUEST_DONE_PORT;
-}
-
-unsigned int job_count_exits(struct vm *vm, const struct kick *kick)
-{
-	unsigned int seen;
-
-	for (seen = 0; !job_run(vm) && vm_exit_is(vm, kick); seen++)
-		;
-	return seen;
 }
 
 bool vm_exit_is(const struct vm *vm, const struct kick *kick)

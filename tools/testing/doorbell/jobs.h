@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the benchmark's guest does: 32-bit flat code without paging, a few bytes
- * per job.
+ * per job.  guest_pio*, guest_mmio1 to 4, guest_load, guest_cpuid, guest_msr and
+ * guest_hlt are the same in 64-bit code.
  *
  * Each job is a routine of jobs.S that ends with a byte to GUEST_DONE_PORT, so
  * that one KVM_RUN takes it from start to end if all it does in between is served
@@ -15,7 +16,11 @@
 #define GUEST_CODE		0x2000
 #define GUEST_DATA		0x3000
 #define GUEST_STACK		0x8000
-#define GUEST_MEMORY		0x8000
+/* With paging */
+#define GUEST_TABLES		0x8000
+#define GUEST_MEMORY		0x10000
+
+#define APIC_ICR		0xfee00300
 
 #define GUEST_DONE_PORT		0x7e
 #define GUEST_IRQ_VECTOR	0x40
@@ -38,7 +43,9 @@ extern const char guest_mmio1[], guest_mmio2[], guest_mmio4[];
 extern const char guest_mmio8[];
 /* A write to each page; ebx is the address of the one before them. */
 extern const char guest_touch[];
-extern const char guest_cpuid[], guest_msr[];
+/* A load from ebx */
+extern const char guest_load[];
+extern const char guest_cpuid[], guest_msr[], guest_hlt[];
 /*
  * Halts over and over, until the word at GUEST_DATA is not 0.  Each interrupt
  * writes the 2 bytes of ax to the port in dx.
@@ -58,17 +65,27 @@ struct kick {
 	u64 data;
 };
 
+/* What else it does over and over. */
+struct job {
+	/* A routine of jobs.S, or NULL for the kick */
+	const char *label;
+	struct kick kick;
+	/* KVM_EXIT_*: how each of them leaves for userspace; 0: none does */
+	u32 reason;
+};
+
 /* What a doorbell answers to. */
 enum match { WILDCARD, DATAMATCH, ANY_LENGTH };
 
-/* A VM with this code in it, without a vCPU; a vCPU that can run it */
+/* A VM with this code in it; a vCPU that can run it; both, without a PMU */
 void job_vm(struct vm *vm, bool pmu);
 void job_vcpu(struct vm *vm);
+void job_guest(struct vm *vm);
 
 void vm_doorbell(struct vm *vm, const struct kick *kick, enum match match,
 		 int eventfd, bool assign);
 
-/* Make the vCPU's next run do a job, or the kick count times. */
+/* What the vCPU does from its next run on: a routine; a kick, count times */
 void job_start(struct vm *vm, const char *label, struct kvm_regs regs);
 void job_start_kicks(struct vm *vm, const struct kick *kick, unsigned int count);
 
@@ -77,8 +94,6 @@ void job_start_kicks(struct vm *vm, const struct kick *kick, unsigned int count)
  * job; vm->run has the exit otherwise.
  */
 bool job_run(struct vm *vm);
-/* How often the vCPU left to userspace for this kick until something else came */
-unsigned int job_count_exits(struct vm *vm, const struct kick *kick);
 /* Whether the exit in vm->run is the kick's write. */
 bool vm_exit_is(const struct vm *vm, const struct kick *kick);
 
