@@ -120,13 +120,19 @@ bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
 	return guest_does(op, vm, &(struct job) { .kick = *kick }, count, ns);
 }
 
-bool guest_exits(struct op *op, struct vm *vm, const struct kick *kick,
-		 unsigned int count, u64 *ns)
+/* A kick that leaves for userspace, each time */
+static struct job exit_job(const struct kick *kick)
 {
-	struct job job = {
+	return (struct job) {
 		.kick = *kick,
 		.reason = kick->pio ? KVM_EXIT_IO : KVM_EXIT_MMIO,
 	};
+}
+
+bool guest_exits(struct op *op, struct vm *vm, const struct kick *kick,
+		 unsigned int count, u64 *ns)
+{
+	struct job job = exit_job(kick);
 
 	return guest_does(op, vm, &job, count, ns);
 }
@@ -173,6 +179,25 @@ static void pool_check(struct op *op, const struct pool *pool, int index,
 		else
 			check_count(op, "another doorbell", take(pool->fd[i]),
 				    0);
+	}
+}
+
+/*
+ * All rounds of a job.  Each time it rings the door with this index, or none if it
+ * is negative; without a pool there are no doors.
+ */
+static void measure_job(struct op *op, struct vm *vm, const struct job *job,
+			const struct pool *pool, int index)
+{
+	int round;
+	u64 ns;
+
+	for (round = -1; round < options.repeat && !op->failure[0]; round++) {
+		if (!guest_does(op, vm, job, options.kicks, &ns))
+			break;
+		if (pool)
+			pool_check(op, pool, index, options.kicks);
+		op_sample(op, round, ns, options.kicks);
 	}
 }
 
@@ -237,37 +262,36 @@ static u64 reader_stop(struct reader *reader)
 }
 
 /* Kicks that leave for userspace, which rings the module for each */
-static bool guest_relays(struct op *op, struct vm *vm, const struct kick *kick,
-			 unsigned int count, u64 *ns)
+static void run_relay(struct op *op, const struct kick *kick)
 {
-	u64 before = 0, after = 0, start;
-	unsigned int seen;
-
-	ioctl(options.device, DOORBELL_COUNT, &before);
-	job_start_kicks(vm, kick, count);
-	start = now();
-	for (seen = 0; !job_run(vm) && vm_exit_is(vm, kick); seen++)
-		ioctl(options.device, DOORBELL_RING);
-	*ns = now() - start;
-	check_count(op, "userspace", seen, count);
-	ioctl(options.device, DOORBELL_COUNT, &after);
-	check_count(op, "the module", after - before, count);
-	return !op->failure[0];
-}
-
-static void run_exits(struct op *op, const struct kick *kick, bool relay)
-{
+	unsigned int count = options.kicks, seen;
+	u64 before = 0, after = 0, start, ns;
 	struct vm vm;
 	int round;
-	u64 ns;
 
 	job_guest(&vm);
-	for (round = -1; round < options.repeat; round++) {
-		if (!(relay ? guest_relays : guest_exits)(op, &vm, kick,
-							   options.kicks, &ns))
-			break;
-		op_sample(op, round, ns, options.kicks);
+	for (round = -1; round < options.repeat && !op->failure[0]; round++) {
+		ioctl(options.device, DOORBELL_COUNT, &before);
+		job_start_kicks(&vm, kick, count);
+		start = now();
+		for (seen = 0; !job_run(&vm) && vm_exit_is(&vm, kick); seen++)
+			ioctl(options.device, DOORBELL_RING);
+		ns = now() - start;
+		check_count(op, "userspace", seen, count);
+		ioctl(options.device, DOORBELL_COUNT, &after);
+		check_count(op, "the module", after - before, count);
+		op_sample(op, round, ns, count);
 	}
+	vm_destroy(&vm);
+}
+
+/* A job without any doorbell */
+static void run_job(struct op *op, struct job job)
+{
+	struct vm vm;
+
+	job_guest(&vm);
+	measure_job(op, &vm, &job, NULL, -1);
 	vm_destroy(&vm);
 }
 
@@ -359,8 +383,10 @@ static void run_kick(struct group *group)
 	else if (group->arg[1] == ANY_LENGTH &&
 		 !kvm_capability(KVM_CAP_IOEVENTFD_ANY_LENGTH))
 		op_skip(op, "this KVM has no doorbells of any length");
-	else if (consumer == USERSPACE || consumer == RELAY)
-		run_exits(op, &kick, consumer == RELAY);
+	else if (consumer == USERSPACE)
+		run_job(op, exit_job(&kick));
+	else if (consumer == RELAY)
+		run_relay(op, &kick);
 	else
 		run_rings(op, &kick, group->arg[1], consumer, NO_PMU);
 }
@@ -424,19 +450,8 @@ out:
 /* arg: 0 for CPUID, 1 for RDMSR */
 static void run_handled(struct group *group)
 {
-	struct job job = { group->arg[0] ? guest_msr : guest_cpuid, .reason = 0 };
-	struct op *op = &group->op[0];
-	struct vm vm;
-	int round;
-	u64 ns;
-
-	job_guest(&vm);
-	for (round = -1; round < options.repeat; round++) {
-		if (!guest_does(op, &vm, &job, options.kicks, &ns))
-			break;
-		op_sample(op, round, ns, options.kicks);
-	}
-	vm_destroy(&vm);
+	run_job(&group->op[0],
+		(struct job) { group->arg[0] ? guest_msr : guest_cpuid, .reason = 0 });
 }
 
 /* arg: size in bytes; a wildcard of that length over MMIO */
@@ -454,26 +469,18 @@ static void run_size(struct group *group)
 /* arg: whether PIO, number of doorbells; the last one registered is hit */
 static void run_same(struct group *group)
 {
-	struct kick kick = bus_kick(group->arg[0]);
-	struct op *op = &group->op[0];
-	int n = group->arg[1], round;
+	struct job job = { .kick = bus_kick(group->arg[0]) };
 	struct pool pool;
 	struct vm vm;
-	u64 ns;
+	int i;
 
 	pool_open(&pool);
 	job_guest(&vm);
-	for (kick.data = 0; kick.data < (u64)n; kick.data++)
-		vm_doorbell(&vm, &kick, DATAMATCH, pool_fd(&pool, kick.data),
-			    true);
-
-	kick.data = n - 1;
-	for (round = -1; round < options.repeat; round++) {
-		if (!guest_rings(op, &vm, &kick, options.kicks, &ns))
-			break;
-		pool_check(op, &pool, n - 1, options.kicks);
-		op_sample(op, round, ns, options.kicks);
+	for (i = 0; i < group->arg[1]; i++) {
+		job.kick.data = i;
+		vm_doorbell(&vm, &job.kick, DATAMATCH, pool_fd(&pool, i), true);
 	}
+	measure_job(&group->op[0], &vm, &job, &pool, i - 1);
 	vm_destroy(&vm);
 	pool_close(&pool);
 }
@@ -489,11 +496,9 @@ static void run_miss(struct group *group)
 		.size = 1,
 		.addr = group->arg[0] ? PIO_BASE : MMIO_BASE,
 	};
-	struct op *op = &group->op[0];
 	struct pool pool;
+	struct job job;
 	struct vm vm;
-	int round;
-	u64 ns;
 
 	pool_open(&pool);
 	job_guest(&vm);
@@ -505,53 +510,35 @@ static void run_miss(struct group *group)
 		kick.addr++;
 		kick.data = 0;
 	}
-	for (round = -1; round < options.repeat; round++) {
-		if (!guest_exits(op, &vm, &kick, options.kicks, &ns))
-			break;
-		pool_check(op, &pool, -1, 0);
-		op_sample(op, round, ns, options.kicks);
-	}
+	job = exit_job(&kick);
+	measure_job(&group->op[0], &vm, &job, &pool, -1);
 	vm_destroy(&vm);
 	pool_close(&pool);
-}
-
-/* Each ring is counted by one eventfd. */
-static void measure_rings(struct op *op, struct vm *vm, const struct kick *kick, int fd)
-{
-	int round;
-	u64 ns;
-
-	for (round = -1; round < options.repeat && !op->failure[0]; round++) {
-		if (!guest_rings(op, vm, kick, options.kicks, &ns))
-			break;
-		check_count(op, "the eventfd", take(fd), options.kicks);
-		op_sample(op, round, ns, options.kicks);
-	}
 }
 
 /* arg: whether PIO, number of epoll instances that watch the eventfd */
 static void run_waiters(struct group *group)
 {
-	struct kick kick = bus_kick(group->arg[0]);
+	struct job job = { .kick = bus_kick(group->arg[0]) };
 	struct epoll_event event = { .events = EPOLLIN };
-	int fd = new_eventfd(EFD_NONBLOCK), i;
-	struct op *op = &group->op[0];
-	int waiters[MAX_WAITERS];
+	int waiters[MAX_WAITERS], i;
+	struct pool pool;
 	struct vm vm;
 
+	pool_open(&pool);
 	for (i = 0; i < group->arg[1]; i++) {
 		waiters[i] = epoll_create1(EPOLL_CLOEXEC);
 		if (waiters[i] < 0 ||
-		    epoll_ctl(waiters[i], EPOLL_CTL_ADD, fd, &event))
+		    epoll_ctl(waiters[i], EPOLL_CTL_ADD, pool.fd[0], &event))
 			die_errno("cannot watch an eventfd");
 	}
 	job_guest(&vm);
-	vm_doorbell(&vm, &kick, WILDCARD, fd, true);
-	measure_rings(op, &vm, &kick, fd);
+	vm_doorbell(&vm, &job.kick, WILDCARD, pool.fd[0], true);
+	measure_job(&group->op[0], &vm, &job, &pool, 0);
 	vm_destroy(&vm);
 	for (i = 0; i < group->arg[1]; i++)
 		close(waiters[i]);
-	close(fd);
+	pool_close(&pool);
 }
 
 /*
@@ -560,18 +547,19 @@ static void run_waiters(struct group *group)
  */
 static void run_late(struct group *group)
 {
-	struct kick kick = bus_kick(group->arg[0]);
-	int fd = new_eventfd(EFD_NONBLOCK);
+	struct job job = { .kick = bus_kick(group->arg[0]) };
 	struct op *op = &group->op[0];
+	struct pool pool;
 	struct vm vm;
 	u64 ns;
 
+	pool_open(&pool);
 	job_guest(&vm);
-	guest_exits(op, &vm, &kick, 2, &ns);
-	vm_doorbell(&vm, &kick, WILDCARD, fd, true);
-	measure_rings(op, &vm, &kick, fd);
+	guest_exits(op, &vm, &job.kick, 2, &ns);
+	vm_doorbell(&vm, &job.kick, WILDCARD, pool.fd[0], true);
+	measure_job(op, &vm, &job, &pool, 0);
 	vm_destroy(&vm);
-	close(fd);
+	pool_close(&pool);
 }
 
 /*
@@ -637,8 +625,6 @@ static void run_code(struct group *group)
 	struct op *op = &group->op[0];
 	struct pool pool;
 	struct vm vm;
-	int round;
-	u64 ns;
 
 	if (!kvm_capability(KVM_CAP_IOEVENTFD_ANY_LENGTH) ||
 	    (code->irqchip && !kvm_capability(KVM_CAP_IRQCHIP))) {
@@ -647,12 +633,7 @@ static void run_code(struct group *group)
 	}
 	pool_open(&pool);
 	code_setup(&vm, code, group->arg[1], &pool);
-	for (round = -1; round < options.repeat; round++) {
-		if (!guest_does(op, &vm, &code->job, options.kicks, &ns))
-			break;
-		pool_check(op, &pool, code->rings ? 0 : -1, options.kicks);
-		op_sample(op, round, ns, options.kicks);
-	}
+	measure_job(op, &vm, &code->job, &pool, code->rings ? 0 : -1);
 	vm_destroy(&vm);
 	pool_close(&pool);
 }
