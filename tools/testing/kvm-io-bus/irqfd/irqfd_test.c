@@ -176,6 +176,7 @@ static void gsi_out_of_range(void)
 	static const u32 far[] = {
 		NR_GSIS, 4095, 4096, 0x7fffffff, 0x80000000, 0xffffffff
 	};
+	struct kvm_irqfd_info info;
 	unsigned int i;
 
 	for (i = 0; i < 12; i++) {
@@ -183,6 +184,7 @@ static void gsi_out_of_range(void)
 		unsigned long n = vm[0].arrived_nowhere;
 
 		TEST(!irqfd(&vm[0], fd, far[i / 2], i & 1 ? LEVEL : 0, back));
+		TEST(kvm_irqfd_list(&vm[0], &info, 1) == 1 && !info.route.type);
 		shim_write(fd);
 		routes_set(&vm[0], 2 + i, 0);
 		TEST(!irqfd(&vm[0], fd, far[i / 2], GONE, 0));
@@ -194,14 +196,14 @@ static void gsi_out_of_range(void)
 
 /* A deassignment must not take the route from an event that is under way. */
 static int clobber_fd;
-static pthread_t clobber_thread;
+static pthread_t clobber_thread[2];
 static unsigned long clobber_done;
 
 static void *clobberer(void *arg)
 {
-	shim_thread = 3;
+	shim_thread = (uintptr_t)arg;
 	TEST(!irqfd(&vm[0], clobber_fd, 5, GONE, 0));
-	__atomic_store_n(&clobber_done, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&clobber_done, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
@@ -222,12 +224,13 @@ static void start_clobberer(void)
 	unsigned int i;
 
 	shim_on_read_route = NULL;
-	TEST(!pthread_create(&clobber_thread, NULL, clobberer, NULL));
+	TEST(!pthread_create(&clobber_thread[0], NULL, clobberer, (void *)3));
 	for (i = 0; i < 30000 && !claimed(); i++)
 		usleep(1000);
 	TEST(claimed());
+	TEST(!pthread_create(&clobber_thread[1], NULL, clobberer, (void *)4));
 	usleep(100000);
-	/* It waits for this event. */
+	/* Both wait for this event, also the one that comes too late. */
 	TEST(!__atomic_load_n(&clobber_done, __ATOMIC_SEQ_CST));
 }
 
@@ -241,7 +244,8 @@ static void route_stays_until_the_end(void)
 	TEST(arrived(&vm[0], 5) == 1 && vm[0].by_table[5] == 1);
 	/* By the route that it had, not by a work item that looks for one. */
 	TEST(vm[0].arrived_at_once == 1);
-	pthread_join(clobber_thread, NULL);
+	pthread_join(clobber_thread[0], NULL);
+	pthread_join(clobber_thread[1], NULL);
 	usleep(10000);
 	TEST(arrived(&vm[0], 5) == 1);
 	shim_close(clobber_fd);
@@ -395,12 +399,19 @@ static void grace_period_not_under_mutex(void)
 	int back = shim_open(true), idx, i;
 	unsigned long other_done = 0;
 	pthread_t slow, other;
+	bool retires = false;
 
 	slow_fd = shim_open(true);
 	TEST(!irqfd(&vm[0], slow_fd, 8, LEVEL, back));
 	idx = srcu_read_lock(&vm[0].irq_srcu);
 	TEST(!pthread_create(&slow, NULL, slow_end, NULL));
-	usleep(100000);
+	for (i = 0; i < 3000 && !retires; i++) {
+		usleep(1000);
+		spin_lock_irq(&vm[0].irqfds.lock);
+		retires = !list_empty(&vm[0].irqfds.retiring);
+		spin_unlock_irq(&vm[0].irqfds.lock);
+	}
+	TEST(retires);
 	TEST(!pthread_create(&other, NULL, other_gsi, &other_done));
 	for (i = 0; i < 3000; i++) {
 		if (__atomic_load_n(&other_done, __ATOMIC_SEQ_CST))
@@ -525,7 +536,7 @@ static void release_ends_all(void)
 
 	for (i = 0; i < 6; i++) {
 		fd[i] = shim_open(true);
-		TEST(!irqfd(&vm[i == 5], fd[i], 4 + i, i & 1 ? LEVEL : 0, back));
+		TEST(!irqfd(&vm[i == 5], fd[i], 4 + i, i & 1 ? 0 : LEVEL, back));
 		shim_write(fd[i]);
 	}
 	for (i = 0; i < 6; i++)
@@ -533,13 +544,20 @@ static void release_ends_all(void)
 	TEST(kvm_irqfd_list(&vm[0], NULL, 0) == 5);
 	TEST(kvm_irqfd_list(&vm[0], info, 8) == 5);
 	for (i = 0; i < 5; i++) {
-		TEST(info[i].gsi == 4 + i && info[i].level == (i & 1));
+		TEST(info[i].gsi == 4 + i && info[i].level == !(i & 1));
 		TEST(info[i].nr_atomic + info[i].nr_work == 1);
 		TEST(!info[i].nr_resampled);
+		TEST(info[i].route.type == (i & 1) + 1);
 	}
+	routes_set(&vm[0], 2, KVM_IRQ_ROUTING_MSI);
+	TEST(kvm_irqfd_list(&vm[0], info, 8) == 5);
+	for (i = 0; i < 5; i++)
+		TEST(info[i].route.type == KVM_IRQ_ROUTING_MSI);
+	TEST(READ_ONCE(vm[0].line[4]) && READ_ONCE(vm[0].line[8]));
 
 	kvm_irqfd_release(&vm[0]);
 	TEST(!kvm_irqfd_list(&vm[0], info, 8));
+	TEST(!vm[0].line[4] && !vm[0].line[8]);
 	TEST(kvm_irqfd_list(&vm[1], info, 8) == 1 && info[0].gsi == 9);
 	for (i = 0; i < 6; i++)
 		shim_write(fd[i]);

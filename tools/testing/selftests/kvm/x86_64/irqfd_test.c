@@ -31,6 +31,33 @@ TEST(no_irqchip)
 	kvm_vm_free(vm);
 }
 
+/* A gsi may have a pin of each irqchip. An event reaches both. */
+TEST(two_routes)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	struct kvm_irq_routing *r = new_routing(2);
+	struct quiet_vm q = quiet_vm_create(false);
+	int fd = new_eventfd();
+
+	add_pin(r, 5, 5);
+	add_pin(r, 5, 5);
+	r->entries[1].u.irqchip.irqchip = KVM_IRQCHIP_PIC_MASTER;
+	ASSERT_EQ(0, set_routing(q.vm, r));
+	free(r);
+	vm_ioctl(q.vm, KVM_GET_IRQCHIP, &chip);
+	chip.chip.ioapic.redirtbl[5].bits = VEC_B;
+	vm_ioctl(q.vm, KVM_SET_IRQCHIP, &chip);
+	ASSERT_EQ(0, irqfd_ioctl(q.vm, fd, 5, 0, 0));
+	eventfd_ring(fd, 1);
+	EXPECT_TRUE(quiet_wait(&q, VEC_B));
+	ASSERT_EQ(0, irqfd_ioctl(q.vm, fd, 5, IRQFD_DEASSIGN, 0));
+	chip.chip_id = KVM_IRQCHIP_PIC_MASTER;
+	vm_ioctl(q.vm, KVM_GET_IRQCHIP, &chip);
+	EXPECT_TRUE(chip.chip.pic.irr & 1u << 5);
+	quiet_vm_free(&q);
+	close(fd);
+}
+
 FIXTURE(irqfd) {
 	struct quiet_vm q;
 	struct kvm_vm *vm;
@@ -473,6 +500,11 @@ TEST_F(count, pending_at_assign)
 /* A pending event stays pending after an assign with an error. */
 TEST_F(count, pending_at_refused_assign)
 {
+	eventfd_ring(self->fd, 2);
+	EXPECT_EQ(-EINVAL, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 1u << 5, 0));
+	EXPECT_EQ(-EBADF, irqfd_ioctl(self->vm, self->fd, 5, RESAMPLE, -1));
+	EXPECT_EQ(2, eventfd_take(self->fd));
+
 	EXPECT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI + 3, 0, 0));
 	eventfd_ring(self->fd, 1);
 	EXPECT_EQ(-EBUSY, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
