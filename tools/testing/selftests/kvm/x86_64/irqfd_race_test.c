@@ -346,7 +346,10 @@ static void *rival(void *arg)
 		}
 		r->won++;
 		r->both += __atomic_add_fetch(r->owner, 1, __ATOMIC_SEQ_CST) != 1;
-		sched_yield();
+		if (r->won % 2)
+			sched_yield();
+		else
+			usleep(50);
 		__atomic_sub_fetch(r->owner, 1, __ATOMIC_SEQ_CST);
 		r->odd += !!irqfd_ioctl(r->vm, r->fd, MSI_GSI, IRQFD_DEASSIGN, 0);
 	}
