@@ -5,7 +5,7 @@
  */
 #include <setjmp.h>
 
-#include "world.h"
+#include "bus_and_model.h"
 
 unsigned long nr_starved;
 unsigned long nr_met_by_writer;

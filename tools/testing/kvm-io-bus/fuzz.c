@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* libFuzzer's door: an input is a program. */
-#include "world.h"
+#include "bus_and_model.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

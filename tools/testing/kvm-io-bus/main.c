@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "bus_and_model.h"
 
 int regress(const char *name);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Programs of operations, from random numbers or from a fuzzer's bytes. */
-#include "world.h"
+#include "bus_and_model.h"
 
 u64 rnd(u64 *seed)
 {

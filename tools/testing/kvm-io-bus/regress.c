@@ -3,7 +3,7 @@
  * Named tests: one for each mistake that KVMs have made here, and one for each
  * line of the bus's description that random programs meet by chance only.
  */
-#include "world.h"
+#include "bus_and_model.h"
 #include "ioeventfd_set.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"

@@ -30,7 +30,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "left.h"
+#include "leaks.h"
 
 #define NR_VMS	3
 /* Caches of the kernel that grow on their own, while it is looked at */

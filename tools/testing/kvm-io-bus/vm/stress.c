@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #include "../../guest/guest.h"
-#include "left.h"
+#include "leaks.h"
 
 #define STALL		300
 #define MAX_THREADS	6

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef WORLD_H
-#define WORLD_H
+#ifndef BUS_AND_MODEL_H
+#define BUS_AND_MODEL_H
 
 /*
  * A VM with the bus under test, the model beside it, and what can be done to
@@ -133,4 +133,4 @@ u64 rnd(u64 *seed);
 
 #define GEN_PROFILES	8
 
-#endif /* WORLD_H */
+#endif /* BUS_AND_MODEL_H */

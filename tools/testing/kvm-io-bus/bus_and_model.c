@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <linux/err.h>
 
-#include "world.h"
+#include "bus_and_model.h"
 
 unsigned long nr_ops[OP_KINDS];
 bool verbose;

@@ -3,7 +3,7 @@
  * Run the same guest programs with and without KVM's short cuts for kicks and
  * compare what comes of them.
  *
- *	differ [-n PROGRAMS] [-s SEED] [-m MODE] [-p PROGRAM] [-v]
+ *	store_paths [-n PROGRAMS] [-s SEED] [-m MODE] [-p PROGRAM] [-v]
  *
  * A program is a few dozen stores, each behind the instructions that load its
  * registers. Prefixes, opcode, ModRM, SIB, displacement, value and target are
@@ -753,7 +753,7 @@ int main(int argc, char **argv)
 			verbose = true;
 			break;
 		default:
-			fprintf(stderr, "usage: differ [-n PROGRAMS] [-s SEED] [-m MODE] [-p PROGRAM] [-v]\n");
+			fprintf(stderr, "usage: store_paths [-n PROGRAMS] [-s SEED] [-m MODE] [-p PROGRAM] [-v]\n");
 			return 2;
 		}
 	}
@@ -815,7 +815,7 @@ int main(int argc, char **argv)
 		}
 		done += n;
 		if (verbose)
-			fprintf(stderr, "differ: %lu of %lu\n", done, programs);
+			fprintf(stderr, "store_paths: %lu of %lu\n", done, programs);
 	}
 	parameter("ioeventfd_fastpath", "1");
 	parameter("ioeventfd_mmio", "1");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef LEFT_H
-#define LEFT_H
+#ifndef LEAKS_H
+#define LEAKS_H
 
 /*
  * Whether the kernel keeps anything of what a program has closed:
@@ -165,4 +165,4 @@ static bool left_nothing(const struct left *before, long slab_limit)
 	return tries < LEFT_SECONDS;
 }
 
-#endif /* LEFT_H */
+#endif /* LEAKS_H */
