@@ -62,7 +62,7 @@ series-check:
 #: make powernv      the ppc64le kernel with KVM that make vm ARCH=powernv8 boots
 .PHONY: powernv
 powernv:
-	@tools/kernel/powernv
+	@tools/kernel/build powernv ours
 
 #: make tce          what TCE hcalls cost on POWER8: stock beside ours, as a table
 #:                   and build/tce.json

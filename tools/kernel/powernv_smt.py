@@ -6,7 +6,7 @@
 
 On a real POWER8 some registers exist once per core or subcore, and KVM-HV relies
 on it. QEMU 10 has them once per thread, or does nothing when they are written. The
-result is for the kernel that tools/vm/powerpc boots with THREADS=, and for nothing
+result is for the kernel that tools/vm boots with --threads, and for nothing
 else. It changes none of our files.
 
 - LPIDR and SDR1 (helper_store_lpidr() and helper_store_sdr1() in QEMU's

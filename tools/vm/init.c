@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The first program of the VM: static, alone in the initramfs but for the
- * modules it loads.
+ * The first program of every VM: static, alone in the initramfs but for the
+ * modules it loads and the files that the command needs.
  *
- * It loads /vm/modules, mounts the other side's root read-only over 9p, gives
- * it a /tmp of its own to write to, moves there, runs the command of /vm/argv
- * and hands its output and its exit status out through the virtio port "vm".
- * Its own words, and the kernel's, go to the serial console.
+ * It loads /vm/modules and runs the command of /vm/argv. Its own words, and the
+ * kernel's, go to the serial console. There are two kinds of machines:
+ *
+ * With /vm/port, the command's output and its exit status go out through the virtio
+ * port "vm". Without /vm/inside, the other side's root is mounted read-only over 9p,
+ * with a /tmp of its own to write to, and becomes the root of the command.
+ *
+ * Without /vm/port, the command writes to the console, where the kernel and the
+ * firmware write, too. What is between the lines @VM-BEGIN and @VM-END STATUS is the
+ * command's. The kernel's log follows, up to the line @VM-DONE.
  *
  * What goes out through the port is a sequence of records: one byte of type,
  * four bytes of length (least significant first), data.
@@ -31,6 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
@@ -38,12 +45,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-#define NEWROOT	"/host"
+#define NEWROOT		"/host"
+#define MAX_COPIES	4
 
 static int port = -1;
+static bool has_port;
 
 static void out(char type, const void *data, uint32_t len)
 {
@@ -67,13 +77,21 @@ static void out(char type, const void *data, uint32_t len)
 static int find_port(void);
 static void nap(long ms);
 
+static void __attribute__((noreturn)) power_off(void)
+{
+	fflush(stdout);
+	tcdrain(1);
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
 /* The other side ends the VM on the last record; this is for when it does not */
 static void __attribute__((noreturn)) finish(void)
 {
 	sleep(20);
-	reboot(RB_POWER_OFF);
-	for (;;)
-		pause();
+	power_off();
 }
 
 static void __attribute__((noreturn, format(printf, 1, 2)))
@@ -91,6 +109,10 @@ fail(const char *fmt, ...)
 		strncat(msg, strerror(err), 60);
 	}
 	fprintf(stderr, "vm: %s\n", msg);
+	if (!has_port) {
+		printf("@VM-FAILED %s\n", msg);
+		power_off();
+	}
 	for (int i = 0; i < 50 && port < 0 && (port = find_port()) < 0; i++)
 		nap(20);
 	if (port >= 0)
@@ -241,7 +263,7 @@ static void devices(const char *dev)
 	mount("pts", path, "devpts", 0, "ptmxmode=0666,mode=0620,gid=5");
 	snprintf(path, sizeof(path), "%s/shm", dev);
 	make_dir(path, 01777);
-	must_mount("shm", path, "tmpfs", 0, "mode=1777");
+	mount("shm", path, "tmpfs", 0, "mode=1777");
 	for (size_t i = 0; i < sizeof(link) / sizeof(link[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dev, link[i][0]);
 		symlink(link[i][1], path);
@@ -308,7 +330,7 @@ static void move_to_host(void)
 		fail("cannot make the files of the host the root");
 }
 
-/* The command stays off the first processor: see spare() in qemu.py */
+/* The command stays off the first processor: see machines.py */
 static void leave_first_processor(void)
 {
 	cpu_set_t set;
@@ -321,13 +343,16 @@ static void leave_first_processor(void)
 		fail("sched_setaffinity");
 }
 
+/* Start the command. With a port its output goes into two pipes, fds. */
 static pid_t start(char **argv, char **envp, const char *cwd, int fds[2])
 {
-	int o[2], e[2], x[2], err = 0;
+	int o[2] = { -1, -1 }, e[2] = { -1, -1 }, x[2], err = 0;
 	pid_t pid;
 
-	if (pipe2(o, O_CLOEXEC) || pipe2(e, O_CLOEXEC) || pipe2(x, O_CLOEXEC))
+	if ((has_port && (pipe2(o, O_CLOEXEC) || pipe2(e, O_CLOEXEC))) ||
+	    pipe2(x, O_CLOEXEC))
 		fail("pipe");
+	fflush(stdout);
 	pid = fork();
 	if (pid < 0)
 		fail("fork");
@@ -336,8 +361,10 @@ static pid_t start(char **argv, char **envp, const char *cwd, int fds[2])
 
 		setsid();
 		dup2(null, 0);
-		dup2(o[1], 1);
-		dup2(e[1], 2);
+		if (has_port) {
+			dup2(o[1], 1);
+			dup2(e[1], 2);
+		}
 		if (null > 2)
 			close(null);
 		if (!chdir(cwd))
@@ -346,16 +373,18 @@ static pid_t start(char **argv, char **envp, const char *cwd, int fds[2])
 		(void)!write(x[1], &err, sizeof(err));
 		_exit(127);
 	}
-	close(o[1]);
-	close(e[1]);
 	close(x[1]);
 	if (read(x[0], &err, sizeof(err)) == sizeof(err)) {
 		errno = err;
 		fail("cannot run %s in %s", argv[0], cwd);
 	}
 	close(x[0]);
-	fcntl(o[0], F_SETFL, O_NONBLOCK);
-	fcntl(e[0], F_SETFL, O_NONBLOCK);
+	if (has_port) {
+		close(o[1]);
+		close(e[1]);
+		fcntl(o[0], F_SETFL, O_NONBLOCK);
+		fcntl(e[0], F_SETFL, O_NONBLOCK);
+	}
 	fds[0] = o[0];
 	fds[1] = e[0];
 	return pid;
@@ -380,34 +409,18 @@ static void on_child(int sig)
 	(void)!write(child_pipe[1], "", 1);
 }
 
-static int run(void)
+static int status_of(int status)
 {
-	char **argv = slurp_vector("/vm/argv"), **envp = slurp_vector("/vm/env");
-	char *cwd = slurp("/vm/cwd", NULL);
-	struct rlimit nofile = { 1024, 1 << 20 };
-	struct sigaction sa = { .sa_handler = on_child, .sa_flags = SA_RESTART };
-	int fds[2], status = -1, st;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Pass on the output of the command until it ends. Orphans end here as well. */
+static int serve_port(pid_t pid, int fds[2])
+{
+	int status = -1, st;
 	struct pollfd p[3];
-	pid_t pid, got;
+	pid_t got;
 
-	errno = 0;
-	if (!argv || !argv[0] || !envp || !cwd)
-		fail("no command in the initramfs");
-	if (!access("/vm/spare", F_OK))
-		leave_first_processor();
-	if (!slurp("/vm/inside", NULL))
-		move_to_host();
-	setrlimit(RLIMIT_NOFILE, &nofile);
-	if (pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
-		fail("pipe");
-	sigaction(SIGCHLD, &sa, NULL);
-	/* execvpe searches the PATH of this program */
-	for (char **e = envp; *e; e++)
-		if (!strncmp(*e, "PATH=", 5))
-			putenv(*e);
-
-	out('r', "", 0);
-	pid = start(argv, envp, cwd, fds);
 	p[0] = (struct pollfd){ .fd = fds[0], .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = fds[1], .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = child_pipe[0], .events = POLLIN };
@@ -417,12 +430,9 @@ static int run(void)
 		poll(p, 3, -1);
 		while (read(child_pipe[0], drop, sizeof(drop)) > 0)
 			;
-		while ((got = waitpid(-1, &st, WNOHANG)) > 0) {
-			if (got != pid)
-				continue;
-			status = WIFEXITED(st) ? WEXITSTATUS(st) :
-						 128 + WTERMSIG(st);
-		}
+		while ((got = waitpid(-1, &st, WNOHANG)) > 0)
+			if (got == pid)
+				status = status_of(st);
 		/* After its exit, what it has written is still to be read */
 		if (p[0].fd >= 0 && !relay('o', p[0].fd))
 			p[0].fd = -1;
@@ -430,6 +440,60 @@ static int run(void)
 			p[1].fd = -1;
 	}
 	return status;
+}
+
+/* Wait for all copies of the command; 0 if all of them return 0. */
+static int wait_copies(pid_t *pids, int n)
+{
+	int status, left = n, ret = 0;
+	pid_t pid;
+
+	while (left) {
+		pid = wait(&status);
+		for (int i = 0; i < n; i++) {
+			if (pid < 0 || pid != pids[i])
+				continue;
+			left--;
+			if (status_of(status))
+				ret = status_of(status);
+		}
+	}
+	return ret;
+}
+
+static int run(void)
+{
+	char **argv = slurp_vector("/vm/argv"), **envp = slurp_vector("/vm/env");
+	char *cwd = slurp("/vm/cwd", NULL), *copies = slurp("/vm/copies", NULL);
+	struct rlimit nofile = { 1024, 1 << 20 };
+	struct sigaction sa = { .sa_handler = on_child, .sa_flags = SA_RESTART };
+	int fds[2], n = copies ? atoi(copies) : 1;
+	pid_t pids[MAX_COPIES];
+
+	errno = 0;
+	if (!argv || !argv[0] || !envp || !cwd || n < 1 || n > MAX_COPIES)
+		fail("no command in the initramfs");
+	if (!access("/vm/spare", F_OK))
+		leave_first_processor();
+	if (access("/vm/inside", F_OK))
+		move_to_host();
+	setrlimit(RLIMIT_NOFILE, &nofile);
+	if (pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
+		fail("pipe");
+	/* execvpe searches the PATH of this program */
+	for (char **e = envp; *e; e++)
+		if (!strncmp(*e, "PATH=", 5))
+			putenv(*e);
+
+	if (!has_port) {
+		printf("\n@VM-BEGIN\n");
+		for (int i = 0; i < n; i++)
+			pids[i] = start(argv, envp, cwd, fds);
+		return wait_copies(pids, n);
+	}
+	sigaction(SIGCHLD, &sa, NULL);
+	out('r', "", 0);
+	return serve_port(start(argv, envp, cwd, fds), fds);
 }
 
 static const char leaks[] = "/sys/kernel/debug/kmemleak";
@@ -460,11 +524,52 @@ static void check_leaks(void)
 	free(text);
 }
 
+/*
+ * HV KVM on POWER8 runs vCPUs on the other threads of a core, and Linux has to be
+ * off them.
+ */
+static void smt_off(void)
+{
+	if (!spill("/sys/devices/system/cpu/smt/control", "off"))
+		fail("smt/control");
+}
+
+/* What the command did goes out by the port, or is on the console already. */
+static void __attribute__((noreturn)) tell(unsigned char status)
+{
+	static char log[1 << 20];
+	char *taint = slurp("/proc/sys/kernel/tainted", NULL);
+	int n;
+
+	if (has_port) {
+		/* Let the console have what the kernel still wants to say */
+		syscall(SYS_syslog, 8, NULL, 7);
+		out('x', &status, 1);
+		finish();
+	}
+	printf("\n@VM-END %d\n@VM-TAINT %s", status, taint ? taint : "-1\n");
+	n = klogctl(3, log, sizeof(log) - 1);
+	printf("%.*s\n@VM-DONE\n", n > 0 ? n : 0, log);
+	power_off();
+}
+
+/* The terminal shall change nothing of what is written to it. */
+static void raw_console(void)
+{
+	struct termios tio;
+
+	if (tcgetattr(1, &tio))
+		return;
+	tio.c_oflag &= ~OPOST;
+	tcsetattr(1, TCSANOW, &tio);
+}
+
 int main(void)
 {
 	unsigned char status;
 	bool leaks_wanted;
 
+	has_port = !access("/vm/port", F_OK);
 	devices("/dev");
 	must_mount("proc", "/proc", "proc", 0, NULL);
 	must_mount("sys", "/sys", "sysfs", 0, NULL);
@@ -473,20 +578,21 @@ int main(void)
 	sethostname("vm", 2);
 	loopback_up();
 	leaks_wanted = !access("/vm/leaks", F_OK);
+	if (!has_port)
+		raw_console();
+	if (!access("/vm/smt-off", F_OK))
+		smt_off();
 
 	load_modules();
 	if (leaks_wanted)
 		forget_leaks();
-	for (int i = 0; i < 500 && (port = find_port()) < 0; i++)
+	for (int i = 0; has_port && i < 500 && (port = find_port()) < 0; i++)
 		nap(20);
-	if (port < 0)
+	if (has_port && port < 0)
 		fail("no virtio port");
 
 	status = run();
 	if (leaks_wanted)
 		check_leaks();
-	/* Let the console have what the kernel still wants to say */
-	syscall(SYS_syslog, 8, NULL, 7);
-	out('x', &status, 1);
-	finish();
+	tell(status);
 }
