@@ -236,7 +236,12 @@ class X86(Machine):
         return self.tool('vm/module/build', kver, headers)
 
     def command(self, vm):
-        words = self.tool('vm/qemu', 'x86').split() + self.words
+        # Where instructions are counted, figures stay those of one QEMU: its newer
+        # processor makes the kernel choose other code.
+        words = [self.qemu]
+        if self.several_software_cpus(vm):
+            words = self.tool('vm/qemu', 'x86').split()
+        words += self.words
         if vm.icount:
             words += ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off',
                       '-cpu', 'max', '-smp', '1']
