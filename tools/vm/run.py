@@ -154,7 +154,7 @@ class Vm:
 
 
 def shell(words):
-    """What tools/lib.sh has: packages, locks."""
+    """What tools/lib.sh has, such as need PACKAGE..."""
     done = subprocess.run(['bash', '-c', '. "$0"; me=vm; ' + words,
                            os.path.join(TOP, 'tools/lib.sh')], check=False)
     if done.returncode:
