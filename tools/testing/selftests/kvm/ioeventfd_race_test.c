@@ -546,11 +546,11 @@ static void *make_call(void *arg)
 /* Returns true if the call returns while the vCPU is in the trap. */
 static bool returns(struct call *c)
 {
-	int i;
+	uint64_t end = now_ns() + 5000000000ull;
 
 	c->returned = false;
 	TEST_ASSERT(!pthread_create(&c->thread, NULL, make_call, c), "pthread_create");
-	for (i = 0; i < 5000 && !READ_ONCE(c->returned); i++)
+	while (!READ_ONCE(c->returned) && now_ns() < end)
 		usleep(1000);
 	return READ_ONCE(c->returned);
 }
