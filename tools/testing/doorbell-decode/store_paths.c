@@ -524,7 +524,8 @@ static void start(struct program *p)
 	unsigned int i;
 
 	memset(vm.memory + RAM_RO, 0x5a, 0x2000);
-	memset(vm.memory + RAM_ABOVE, 0xa5, 0x1000);
+	/* And the page behind it, which the end of a store may be in */
+	memset(vm.memory + RAM_ABOVE, 0xa5, 0x2000);
 	memset(vm.memory + STACK - 0x1000, 0, 0x1000);
 	vm_put(&vm, p->start, p->code, p->n);
 
@@ -592,7 +593,7 @@ static void execute(struct outcome *o)
 	if (!o->events.exception.injected && !o->events.exception.pending)
 		memset(&o->events.exception, 0, sizeof(o->events.exception));
 	o->memory = sum(RAM_RO, 0x2000, 1);
-	o->memory = sum(RAM_ABOVE, 0x1000, o->memory);
+	o->memory = sum(RAM_ABOVE, 0x2000, o->memory);
 	o->memory = sum(STACK - 0x1000, 0x1000, o->memory);
 	for (i = 0; i < ARRAY_SIZE(doors); i++)
 		if (read(fds[i], &o->rings[i], 8) != 8)
