@@ -88,6 +88,19 @@ class Machine:
             words += ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off']
         return words + ['-smp', str(vm.smp)]
 
+    def kernel_words(self, vm):
+        return ' '.join(['console=' + self.console, 'oops=panic',
+                         'loglevel=%d' % vm.loglevel] + vm.append)
+
+    def line(self, vm, initrd):
+        """The whole command of the emulator."""
+        return self.command(vm) + [
+            '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
+            '-m', str(vm.mem), '-kernel', vm.image, '-initrd', initrd,
+            '-append', self.kernel_words(vm),
+            '-chardev', 'file,id=console,path=' + vm.log.replace(',', ',,'),
+            '-serial', 'chardev:console'] + vm.qemu
+
     def complaints(self, vm):
         """What the emulator has to complain of after the run."""
         return []

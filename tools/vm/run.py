@@ -17,6 +17,7 @@ import time
 
 from initramfs import Cpio, read_module, resolve
 from machines import MACHINES, Refused, one_of
+import bochs  # noqa: F401, more machines
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -87,7 +88,7 @@ class Vm:
             raise Refused(USAGE)
 
         self.kernel_path = self.kernel
-        self.arch = os.environ.get('ARCH') or 'x86'
+        self.arch = os.environ.get('ARCH') or os.environ.get('CPU') or 'x86'
         one_of('ARCH', self.arch, *MACHINES)
         self.machine = m = MACHINES[self.arch]
         m.top = TOP
@@ -333,13 +334,7 @@ def boot(vm):
     try:
         with open(initrd, 'wb') as f:
             f.write(build_initrd(vm))
-        words = m.command(vm)
-        words += ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
-                  '-m', str(vm.mem), '-kernel', vm.image, '-initrd', initrd,
-                  '-append', ' '.join(['console=' + m.console, 'oops=panic',
-                                       'loglevel=%d' % vm.loglevel] + vm.append),
-                  '-chardev', 'file,id=console,path=' + vm.log.replace(',', ',,'),
-                  '-serial', 'chardev:console'] + vm.qemu
+        words = m.line(vm, initrd)
         with open(vm.log + '.qemu', 'wb') as err:
             qemu = subprocess.Popen(words, pass_fds=[vm.socket],
                                     stdin=subprocess.DEVNULL, stdout=err, stderr=err,
