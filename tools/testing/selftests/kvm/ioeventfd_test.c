@@ -410,13 +410,6 @@ FIXTURE_TEARDOWN(guest)
 	kvm_vm_free(self->vm);
 }
 
-/* Returns true if the hardware does not tell reads of MMIO from writes. */
-#ifdef __x86_64__
-#define FAST_MMIO	host_cpu_is_intel
-#else
-#define FAST_MMIO	false
-#endif
-
 static uint64_t base_of(uint32_t bus)
 {
 	return bus & PIO ? DOOR_PORT : DOOR_GPA + 0x100;
@@ -650,7 +643,7 @@ TEST_F(guest, reads_never_hit)
 			 * On such hardware a read may signal an ioeventfd for
 			 * any length, over MMIO.
 			 */
-			if (lens[i] || bus || !FAST_MMIO)
+			if (lens[i] || bus || !fast_mmio())
 				reads(_metadata, self, bus, lens[i]);
 		}
 	}
@@ -911,7 +904,10 @@ static void split_store(struct __test_metadata *_metadata, struct _test_data_gue
 	door_assign(self->vm, self->fd[0], edge, len, dm ? DM : 0, match);
 	if (cut)
 		exits += expect_part(edge - cut, val, cut, edge, len, dm, match, &rings);
-	exits += expect_part(edge, val + cut, size - cut, edge, len, dm, match, &rings);
+	if (!cut && !len && fast_mmio())
+		rings++;
+	else
+		exits += expect_part(edge, val + cut, size - cut, edge, len, dm, match, &rings);
 	EXPECT_EQ(exits, guest_do(self->vcpu, op, NULL))
 		TH_LOG("size %d cut %d len %u dm %d", size, cut, len, dm);
 	EXPECT_EQ(rings, eventfd_take(self->fd[0]))

@@ -52,6 +52,20 @@
 #define HAVE_PIO	0
 #endif
 
+/*
+ * Returns true if MMIO exits by EPT misconfigurations. These tell neither reads
+ * from writes nor the width, and an ioeventfd for any length takes all of them.
+ */
+static inline bool fast_mmio(void)
+{
+#ifdef __x86_64__
+	return host_cpu_is_intel && kvm_is_tdp_enabled() &&
+	       get_kvm_param_bool("mmio_caching");
+#else
+	return false;
+#endif
+}
+
 static inline int door_ioctl(struct kvm_vm *vm, int fd, uint64_t addr,
 			     uint32_t len, uint32_t flags, uint64_t datamatch)
 {

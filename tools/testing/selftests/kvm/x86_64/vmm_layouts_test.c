@@ -192,8 +192,9 @@ TEST_F(layout, each_queue)
 		for (size = 1; size <= (pio ? 4 : 8); size *= 2)
 			EXPECT_EQ(!variant->len || variant->len == size ? i : -1,
 				  KICK(i, size, queue));
-		EXPECT_EQ(1, guest_read(self->vcpu, pio ? PIO : 0,
-					self->door[i].addr, WIDTH(i), NULL));
+		if (self->door[i].len || pio || !fast_mmio())
+			EXPECT_EQ(1, guest_read(self->vcpu, pio ? PIO : 0,
+						self->door[i].addr, WIDTH(i), NULL));
 	}
 }
 
@@ -240,6 +241,8 @@ TEST_F(layout, other_registers)
 
 		EXPECT_EQ(door, kick(_metadata, self, 0, page + off, 4, 1) >= 0)
 			TH_LOG("offset 0x%x", off);
+		if (door && !variant->len && fast_mmio())
+			continue;
 		EXPECT_EQ(1, guest_read(self->vcpu, 0, page + off, 4, NULL))
 			TH_LOG("offset 0x%x", off);
 	}
