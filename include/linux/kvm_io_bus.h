@@ -130,10 +130,11 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 			    gpa_t addr, int len, const void *val, long cookie);
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
-bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value);
-struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa);
-bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
-			   u64 value);
+struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
+					    enum kvm_bus bus_idx, gpa_t addr);
+bool kvm_io_bus_ring_any(struct kvm_ioeventfd_set *set, gpa_t gpa);
+bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
+			   gpa_t addr, int len, u64 value);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

@@ -43,70 +43,65 @@ find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
 }
 
 /**
- * kvm_io_bus_ring_pio - signal the ioeventfd of a write to a port
+ * kvm_io_bus_search - find the ioeventfds at an address
  * @vcpu: the vCPU that writes
- * @port: the port
- * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: the value, in the lowest @len bytes; the rest is ignored
+ * @bus_idx: KVM_PIO_BUS or KVM_MMIO_BUS
+ * @addr: the port, or the guest physical address
  *
- * Looks for ioeventfds only, not for devices. If this returns false, the caller
- * passes the access to kvm_io_bus_write(), which looks for ioeventfds again.
- *
- * Context: RCU read-side critical section; interrupts off, except on
- * PREEMPT_RT. Not under raw spinlocks. Needs no lock of KVM.
- * Return: true if an ioeventfd was signalled.
- */
-bool kvm_io_bus_ring_pio(struct kvm_vcpu *vcpu, gpa_t port, int len, u64 value)
-{
-	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
-	struct kvm_ioeventfd_set *set;
-
-	/* Pairs with the smp_mb() of a registration. */
-	smp_rmb();
-	set = kvm_io_bus_find_set(vcpu->kvm, KVM_PIO_BUS, port);
-	if (set)
-		ioeventfd = find_match(set, len, value);
-	return ioeventfd && signal_irqoff(ioeventfd, KVM_PIO_BUS, port, len);
-}
-EXPORT_SYMBOL_GPL(kvm_io_bus_ring_pio);
-
-/**
- * kvm_io_bus_search_mmio - find the ioeventfds at an address
- * @vcpu: the vCPU that writes
- * @gpa: guest physical address of the write
- *
- * For a caller that has to decode an instruction to know width and value of the
- * write. If there is no ioeventfd, it need not decode.
+ * If there is no ioeventfd, the caller need not look at the instruction.
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the ioeventfds at @gpa; NULL if there are none.
+ * Return: the ioeventfds at @addr; NULL if there are none.
  */
-struct kvm_ioeventfd_set *kvm_io_bus_search_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
+struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
+					    enum kvm_bus bus_idx, gpa_t addr)
 {
 	/* Pairs with the smp_mb() of a registration. */
 	smp_rmb();
-	return kvm_io_bus_find_set(vcpu->kvm, KVM_MMIO_BUS, gpa);
+	/* With a constant, the address of the bus is no computation. */
+	if (bus_idx == KVM_PIO_BUS)
+		return kvm_io_bus_find_set(vcpu->kvm, KVM_PIO_BUS, addr);
+	return kvm_io_bus_find_set(vcpu->kvm, KVM_MMIO_BUS, addr);
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_search_mmio);
+EXPORT_SYMBOL_GPL(kvm_io_bus_search);
+
+/**
+ * kvm_io_bus_ring_any - signal the ioeventfd for any width at an address
+ * @set: the result of kvm_io_bus_search() for @gpa, not NULL
+ * @gpa: guest physical address of the access
+ *
+ * For an access of unknown width, as on the fast MMIO bus.
+ *
+ * Context: as for kvm_io_bus_ring_found().
+ * Return: true if an ioeventfd was signalled.
+ */
+bool kvm_io_bus_ring_any(struct kvm_ioeventfd_set *set, gpa_t gpa)
+{
+	struct kvm_kernel_ioeventfd *ioeventfd = rcu_dereference(set->any);
+
+	return ioeventfd && signal_irqoff(ioeventfd, KVM_FAST_MMIO_BUS, gpa, 0);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_any);
 
 /**
  * kvm_io_bus_ring_found - signal one of the ioeventfds at an address
- * @set: the result of kvm_io_bus_search_mmio() for @gpa, not NULL
- * @gpa: guest physical address of the write
+ * @set: the result of kvm_io_bus_search() for @bus_idx and @addr, not NULL
+ * @bus_idx: the bus
+ * @addr: the port, or the guest physical address
  * @len: width of the write in bytes: 1, 2, 4 or 8
  * @value: the value, in the lowest @len bytes; the rest is ignored
  *
- * Context: the RCU read-side critical section of the lookup; else as for
- * kvm_io_bus_ring_pio().
+ * Context: the RCU read-side critical section of the search; interrupts off,
+ * except on PREEMPT_RT. Not under raw spinlocks. Needs no lock of KVM.
  * Return: true if an ioeventfd was signalled. If not, the caller passes the
- * access to kvm_io_bus_write().
+ * access to kvm_io_bus_write(), which looks for ioeventfds again.
  */
-bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, gpa_t gpa, int len,
-			   u64 value)
+bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
+			   gpa_t addr, int len, u64 value)
 {
 	struct kvm_kernel_ioeventfd *ioeventfd = find_match(set, len, value);
 
-	return ioeventfd && signal_irqoff(ioeventfd, KVM_MMIO_BUS, gpa, len);
+	return ioeventfd && signal_irqoff(ioeventfd, bus_idx, addr, len);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);

@@ -14,13 +14,13 @@
 bool __read_mostly kvm_ioeventfd_fastpath = true;
 module_param_named(ioeventfd_fastpath, kvm_ioeventfd_fastpath, bool, 0644);
 MODULE_PARM_DESC(ioeventfd_fastpath,
-		 "Finish kicks in the exit fastpath (default on; Intel: see kvm_intel.ioeventfd_fastpath)");
+		 "Finish kicks in the exit fastpath (default on)");
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_fastpath);
 
 bool __read_mostly kvm_ioeventfd_mmio = true;
 module_param_named(ioeventfd_mmio, kvm_ioeventfd_mmio, bool, 0644);
 MODULE_PARM_DESC(ioeventfd_mmio,
-		 "Finish kicks by MMIO on AMD without the instruction emulator (default on)");
+		 "Finish kicks by MMIO without the instruction emulator (default on)");
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_mmio);
 
 /* The vendor modules trace the kicks that they finish. */
@@ -73,36 +73,45 @@ static __always_inline u64 entry_address(u64 entry, unsigned int shift)
 	return entry & GENMASK_ULL(51, shift);
 }
 
-/* The userspace address of @gpa; NULL if no memslot has it. */
+/*
+ * The userspace address of @gpa; NULL if no memslot has it. @slot is the memslot of
+ * the last call, or NULL: page tables and code are mostly in the same one.
+ */
 static __always_inline const void __user *guest_memory(struct kvm_vcpu *vcpu,
-						       gpa_t gpa)
+						       gpa_t gpa,
+						       struct kvm_memory_slot **slot)
 {
-	struct kvm_memory_slot *slot;
+	struct kvm_memory_slot *s = *slot;
+	gfn_t gfn = gpa_to_gfn(gpa);
 
-	slot = kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
-	if (!kvm_is_visible_memslot(slot))
-		return NULL;
+	if (!s || gfn - s->base_gfn >= s->npages) {
+		s = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
+		if (!kvm_is_visible_memslot(s))
+			return NULL;
+		*slot = s;
+	}
 	return (const void __user *)
-		(__gfn_to_hva_memslot(slot, gpa_to_gfn(gpa)) +
-		 offset_in_page(gpa));
+		(__gfn_to_hva_memslot(s, gfn) + offset_in_page(gpa));
 }
 
 /* Called with page faults disabled. */
 static __always_inline bool read_entry(struct kvm_vcpu *vcpu, gpa_t table,
-				       unsigned int index, u64 *entry)
+				       unsigned int index, u64 *entry,
+				       struct kvm_memory_slot **slot)
 {
-	const u64 __user *p = guest_memory(vcpu, table);
+	const u64 __user *p = guest_memory(vcpu, table, slot);
 
 	return p && !__get_user(*entry, p + index) && (*entry & PT_PRESENT_MASK);
 }
 
 /* Paging with 32-bit entries. Called with page faults disabled. */
-static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
+static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa,
+		   struct kvm_memory_slot **slot)
 {
 	const u32 __user *p;
 	u32 entry;
 
-	p = guest_memory(vcpu, cr3 & GENMASK(31, 12));
+	p = guest_memory(vcpu, cr3 & GENMASK(31, 12), slot);
 	if (!p || __get_user(entry, p + (linear >> 22)) ||
 	    !(entry & PT_PRESENT_MASK))
 		return false;
@@ -115,7 +124,7 @@ static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
 		return true;
 	}
 
-	p = guest_memory(vcpu, entry & GENMASK(31, 12));
+	p = guest_memory(vcpu, entry & GENMASK(31, 12), slot);
 	if (!p || __get_user(entry, p + (linear >> 12 & 1023)) ||
 	    !(entry & PT_PRESENT_MASK))
 		return false;
@@ -125,7 +134,8 @@ static bool walk32(struct kvm_vcpu *vcpu, u64 cr3, u32 linear, gpa_t *gpa)
 
 /* Called with page faults disabled. */
 static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
-				 u64 linear, gpa_t *gpa)
+				 u64 linear, gpa_t *gpa,
+				 struct kvm_memory_slot **slot)
 {
 	bool lma = efer & EFER_LMA;
 	unsigned int level, shift;
@@ -139,12 +149,12 @@ static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
 		level = 3;
 		table = cr3 & GENMASK(31, 5);
 	} else {
-		return walk32(vcpu, cr3, linear, gpa);
+		return walk32(vcpu, cr3, linear, gpa, slot);
 	}
 
 	for (;; level--) {
 		shift = PAGE_SHIFT + 9 * (level - 1);
-		if (!read_entry(vcpu, table, linear >> shift & 511, &entry))
+		if (!read_entry(vcpu, table, linear >> shift & 511, &entry, slot))
 			return false;
 		if (level == 1)
 			break;
@@ -165,6 +175,8 @@ static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
  * @cr3: its CR3
  * @efer: its EFER
  * @linear: linear address of an instruction that the vCPU has just executed
+ * @slot: the memslot that was used last, or NULL, within the same read-side critical
+ *	section; changed
  *
  * The processor has fetched the instruction: it has checked access rights and has
  * set accessed bits, so this does neither. It does not wait for page tables that
@@ -173,13 +185,14 @@ static __always_inline bool walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer,
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
  * Return: the guest physical address, or INVALID_GPA.
  */
-gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear)
+gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
+			 struct kvm_memory_slot **slot)
 {
 	gpa_t gpa;
 	bool ok;
 
 	pagefault_disable();
-	ok = walk(vcpu, cr3, efer, linear, &gpa);
+	ok = walk(vcpu, cr3, efer, linear, &gpa, slot);
 	pagefault_enable();
 	return ok ? gpa : INVALID_GPA;
 }
@@ -191,6 +204,7 @@ EXPORT_SYMBOL_GPL(kvm_ioeventfd_walk);
  * @gpa: guest physical address of the instruction
  * @bits: size of the code: 16, 32 or 64
  * @memo: the instruction that was decoded last; replaced if this is another
+ * @slot: as for kvm_ioeventfd_walk()
  *
  * Does not wait for memory that userspace does not have in memory, and does not
  * read beyond the end of the page.
@@ -201,7 +215,7 @@ EXPORT_SYMBOL_GPL(kvm_ioeventfd_walk);
  */
 const struct kvm_ioeventfd_insn *
 kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		   struct kvm_ioeventfd_memo *memo)
+		   struct kvm_ioeventfd_memo *memo, struct kvm_memory_slot **slot)
 {
 	unsigned int offset = offset_in_page(gpa), skip = 0;
 	const u64 __user *p;
@@ -211,7 +225,7 @@ kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
 	if (unlikely(offset > PAGE_SIZE - KVM_IOEVENTFD_FETCH))
 		skip = offset - (PAGE_SIZE - KVM_IOEVENTFD_FETCH);
 
-	p = guest_memory(vcpu, gpa - skip);
+	p = guest_memory(vcpu, gpa - skip, slot);
 	if (!p)
 		return NULL;
 	pagefault_disable();

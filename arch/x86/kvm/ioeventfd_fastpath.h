@@ -10,12 +10,11 @@
  *	  |
  *	  v
  *	exit fastpath, interrupts off		ioeventfd_fastpath
- *	  OUT:   svm/ioeventfd.c, vmx/ioeventfd.c
- *	  store: svm/ioeventfd.c		  rung: enter the guest again
+ *	  svm/ioeventfd.c, vmx/ioeventfd.c	  rung: enter the guest again
  *	  |
  *	  v
  *	exit handler, interrupts on
- *	  store: svm/ioeventfd.c		ioeventfd_mmio
+ *	  stores, as in the fastpath		ioeventfd_mmio
  *	  |					  rung: enter the guest again
  *	  v
  *	ordinary path: the emulator, the bus, userspace
@@ -145,6 +144,7 @@ static __always_inline void kvm_ioeventfd_step(struct kvm_vcpu *vcpu,
 /**
  * kvm_ioeventfd_out - ring the ioeventfd of an OUT instruction, and step over it
  * @vcpu: the vCPU that executes it, as it left the guest
+ * @set: the ioeventfds at @port
  * @port: the port
  * @len: width in bytes; the value is in RAX
  * @next_ip: address of the next instruction
@@ -153,12 +153,13 @@ static __always_inline void kvm_ioeventfd_step(struct kvm_vcpu *vcpu,
  * Return: true if an ioeventfd was rung; if not, nothing has changed.
  */
 static __always_inline bool kvm_ioeventfd_out(struct kvm_vcpu *vcpu,
+					      struct kvm_ioeventfd_set *set,
 					      unsigned int port, unsigned int len,
 					      unsigned long next_ip)
 {
 	const unsigned long *val = &vcpu->arch.regs[VCPU_REGS_RAX];
 
-	if (!kvm_io_bus_ring_pio(vcpu, port, len, *val))
+	if (!kvm_io_bus_ring_found(set, KVM_PIO_BUS, port, len, *val))
 		return false;
 	++vcpu->stat.io_exits;
 	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
@@ -197,11 +198,98 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 	return kvm_ioeventfd_no_memslot(vcpu, gpa);
 }
 
-gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear);
+gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
+			 struct kvm_memory_slot **slot);
 const struct kvm_ioeventfd_insn *
 kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		   struct kvm_ioeventfd_memo *memo);
+		   struct kvm_ioeventfd_memo *memo, struct kvm_memory_slot **slot);
 int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 			       struct kvm_ioeventfd_store *store);
+
+/**
+ * kvm_ioeventfd_ring_store - ring the ioeventfd of a decoded store, and step over it
+ * @vcpu: the vCPU that executes it
+ * @stores: what the vCPU keeps; a store that rings no ioeventfd is left in it
+ * @set: the ioeventfds at @gpa
+ * @gpa: guest physical address of the fault
+ * @insn: the instruction at RIP
+ * @bits: size of the code: 16, 32 or 64
+ * @seg_base: base of its segment, 0 if it has none
+ * @fault: the error code of the fault, if it has to be traced
+ *
+ * Context: RCU read-side critical section; interrupts off, except on PREEMPT_RT.
+ * Return: true if an ioeventfd was rung.
+ */
+static __always_inline bool
+kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *stores,
+			 struct kvm_ioeventfd_set *set, gpa_t gpa,
+			 const struct kvm_ioeventfd_insn *insn,
+			 unsigned int bits, u64 seg_base, const u64 *fault)
+{
+	struct kvm_ioeventfd_store *store = &stores->store;
+	const unsigned long *regs = vcpu->arch.regs;
+	u64 ip, address;
+
+	ip = regs[VCPU_REGS_RIP] + insn->len;
+	if (bits != 64)
+		ip = (u32)ip;
+	address = kvm_ioeventfd_insn_address(insn, regs, ip, seg_base);
+	if (offset_in_page(address ^ gpa) ||
+	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
+		return false;
+
+	store->data = kvm_ioeventfd_insn_value(insn, regs);
+	if (!kvm_io_bus_ring_found(set, KVM_MMIO_BUS, gpa, insn->width,
+				   store->data)) {
+		store->gpa = gpa;
+		store->next_ip = ip;
+		store->len = insn->width;
+		stores->rest = KVM_IOEVENTFD_FINISH;
+		return false;
+	}
+	if (fault)
+		trace_kvm_page_fault(vcpu, gpa, *fault);
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &store->data);
+	kvm_ioeventfd_step(vcpu, ip);
+	return true;
+}
+
+/**
+ * kvm_ioeventfd_handle - finish a store in the handler of its fault
+ * @vcpu: the vCPU that executes it
+ * @stores: what the vCPU keeps, with something that the exit fastpath has left
+ * @ring: finds, decodes and rings, as in the fastpath
+ *
+ * Context: process context; kvm->srcu held for reading.
+ * Return: as an exit handler; negative if the fault is still to be handled.
+ */
+static __always_inline int
+kvm_ioeventfd_handle(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *stores,
+		     bool (*ring)(struct kvm_vcpu *vcpu))
+{
+	bool rung = false;
+
+	if (stores->rest == KVM_IOEVENTFD_TRY) {
+		stores->rest = KVM_IOEVENTFD_NOTHING;
+		rcu_read_lock();
+		/* Rung with interrupts off, except on PREEMPT_RT. */
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			local_irq_disable();
+		rung = ring(vcpu);
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			local_irq_enable();
+		rcu_read_unlock();
+	}
+	if (rung)
+		return 1;
+	if (stores->rest != KVM_IOEVENTFD_FINISH)
+		return -EAGAIN;
+	stores->rest = KVM_IOEVENTFD_NOTHING;
+
+	/* The memslots may have changed since the store was decoded. */
+	if (!kvm_ioeventfd_is_mmio(vcpu, stores->store.gpa))
+		return -EAGAIN;
+	return kvm_ioeventfd_finish_store(vcpu, &stores->store);
+}
 
 #endif /* __KVM_X86_IOEVENTFD_FASTPATH_H */

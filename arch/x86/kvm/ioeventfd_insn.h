@@ -88,6 +88,25 @@ struct kvm_ioeventfd_memo {
 	struct kvm_ioeventfd_insn insn;
 };
 
+/* What the exit fastpath leaves to the handler of the fault */
+enum kvm_ioeventfd_rest {
+	KVM_IOEVENTFD_NOTHING,
+	KVM_IOEVENTFD_TRY,	/* a store, to be decoded in the handler */
+	KVM_IOEVENTFD_FINISH,	/* a decoded store that rang no ioeventfd */
+};
+
+/**
+ * struct kvm_ioeventfd_stores - what a vCPU keeps to finish stores
+ * @memo: the store that it decoded last
+ * @rest: what is left to the handler of this exit
+ * @store: the store, if @rest is KVM_IOEVENTFD_FINISH
+ */
+struct kvm_ioeventfd_stores {
+	struct kvm_ioeventfd_memo memo;
+	enum kvm_ioeventfd_rest rest;
+	struct kvm_ioeventfd_store store;
+};
+
 void kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
 			      __u64 high, unsigned int skip, unsigned int bits);
 

@@ -258,8 +258,8 @@ struct op op_resolve(const struct world *w, const struct op *op)
 		r.len = 0;
 	if (op->kind == OP_ADD_DEV)
 		r.fd = w->nr_devs;
-	/* Rung without a vCPU's ordinary exit are ports and stores only. */
-	if (r.kind == OP_RING) {
+	/* Rung without a vCPU's ordinary exit are ports and MMIO only. */
+	if (r.kind == OP_RING && r.bus != M_FAST) {
 		r.bus = r.bus == M_PIO || r.bus == M_CCW ? M_PIO : M_MMIO;
 		/* What an instruction writes has one of these widths. */
 		if (!r.len || r.len > 8 || r.len & (r.len - 1))
@@ -364,11 +364,11 @@ static long real_write(struct world *w, const struct op *op)
 	val = access_data(op, &mem);
 	if (op->kind == OP_RING) {
 		rcu_read_lock();
-		if (op->bus == KVM_PIO_BUS)
-			ret = ring_out(&w->vcpu, op->addr, op->len,
-						  op->data);
+		if (op->bus == KVM_FAST_MMIO_BUS)
+			ret = ring_any(&w->vcpu, op->addr);
 		else
-			ret = ring_store(&w->vcpu, op->addr, op->len, op->data);
+			ret = ring_irqoff(&w->vcpu, op->bus, op->addr, op->len,
+					  op->data);
 		rcu_read_unlock();
 	} else {
 		int idx = srcu_read_lock(&w->kvm.srcu);

@@ -61,7 +61,7 @@ static bool bus_ring(u64 addr, int len, const void *val)
 	trace.nr = 0;
 	trace_now = &trace;
 	rcu_read_lock();
-	rung = ring_store(&w.vcpu, addr, len, value);
+	rung = ring_irqoff(&w.vcpu, KVM_MMIO_BUS, addr, len, value);
 	rcu_read_unlock();
 	trace_now = NULL;
 	return rung;

@@ -85,7 +85,7 @@ static bool kick(const struct kvm_ioeventfd_key *key)
 
 	v->kvm = &kvm;
 	rcu_read_lock();
-	rung = ring_store(v, key->addr, key->len, key->data);
+	rung = ring_irqoff(v, KVM_MMIO_BUS, key->addr, key->len, key->data);
 	rcu_read_unlock();
 	return rung;
 }

@@ -96,6 +96,7 @@ svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
 	const struct vmcb_save_area *save = &svm->vmcb->save;
 	const struct kvm_ioeventfd_insn *insn = NULL;
 	gpa_t gpa = vcpu->arch.regs[VCPU_REGS_RIP];
+	struct kvm_memory_slot *slot = NULL;
 	int idx;
 
 	if (bits != 64)
@@ -103,9 +104,10 @@ svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
 
 	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	if (save->cr0 & X86_CR0_PG)
-		gpa = kvm_ioeventfd_walk(vcpu, save->cr3, save->efer, gpa);
+		gpa = kvm_ioeventfd_walk(vcpu, save->cr3, save->efer, gpa, &slot);
 	if (gpa != INVALID_GPA)
-		insn = kvm_ioeventfd_read(vcpu, gpa, bits, &svm->ioeventfd.memo);
+		insn = kvm_ioeventfd_read(vcpu, gpa, bits,
+					  &svm->ioeventfd.stores.memo, &slot);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	return insn;
 }
@@ -127,7 +129,7 @@ decode(struct kvm_vcpu *vcpu, unsigned int bits)
 	if (!static_cpu_has(X86_FEATURE_DECODEASSISTS) ||
 	    control->insn_len != KVM_IOEVENTFD_INSN_MAX)
 		return svm_ioeventfd_read(vcpu, bits);
-	return kvm_ioeventfd_memo_decode(&svm->ioeventfd.memo, bytes[0],
+	return kvm_ioeventfd_memo_decode(&svm->ioeventfd.stores.memo, bytes[0],
 					 bytes[1], 1, bits);
 }
 
@@ -147,7 +149,7 @@ static __always_inline u64 segment_base(const struct vmcb_save_area *save,
 
 /*
  * Ring the ioeventfd of the store that faulted, and step over it. A store that
- * is decoded but rings no ioeventfd is left to svm_ioeventfd_handle().
+ * is decoded but rings no ioeventfd is left to the handler.
  *
  * In an RCU read-side critical section. Does not sleep. Not inline, so that other
  * faults do not pay for it.
@@ -156,46 +158,29 @@ static noinline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_save_area *save = &svm->vmcb->save;
-	struct kvm_ioeventfd_store *store = &svm->ioeventfd.store;
-	const unsigned long *regs = vcpu->arch.regs;
 	gpa_t gpa = svm->vmcb->control.exit_info_2;
 	const struct kvm_ioeventfd_insn *insn;
 	struct kvm_ioeventfd_set *set;
 	unsigned int bits;
-	u64 ip, address;
 
-	set = kvm_io_bus_search_mmio(vcpu, gpa);
+	set = kvm_io_bus_search(vcpu, KVM_MMIO_BUS, gpa);
 	if (!set || !may_step(vcpu) || !kvm_ioeventfd_is_mmio(vcpu, gpa))
 		return false;
 	bits = code_bits(save);
 	insn = decode(vcpu, bits);
 	if (!insn)
 		return false;
+	/* The handler has traced the fault before. */
+	return kvm_ioeventfd_ring_store(vcpu, &svm->ioeventfd.stores, set, gpa,
+					insn, bits,
+					segment_base(save, insn->seg, bits),
+					in_fastpath ?
+					&svm->vmcb->control.exit_info_1 : NULL);
+}
 
-	ip = regs[VCPU_REGS_RIP] + insn->len;
-	if (bits != 64)
-		ip = (u32)ip;
-	address = kvm_ioeventfd_insn_address(insn, regs, ip,
-					     segment_base(save, insn->seg, bits));
-	if (offset_in_page(address ^ gpa) ||
-	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
-		return false;
-
-	store->data = kvm_ioeventfd_insn_value(insn, regs);
-	if (!kvm_io_bus_ring_found(set, gpa, insn->width, store->data)) {
-		store->gpa = gpa;
-		store->next_ip = ip;
-		store->len = insn->width;
-		svm->ioeventfd.rest = SVM_IOEVENTFD_FINISH;
-		return false;
-	}
-	/* The handler has traced it before. */
-	if (in_fastpath)
-		trace_kvm_page_fault(vcpu, gpa,
-				     svm->vmcb->control.exit_info_1);
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &store->data);
-	kvm_ioeventfd_step(vcpu, ip);
-	return true;
+static bool ring_store_in_handler(struct kvm_vcpu *vcpu)
+{
+	return ring_store(vcpu, false);
 }
 
 /**
@@ -211,16 +196,18 @@ bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
 	unsigned int port = (u32)control->exit_info_1 >> 16;
 	unsigned int len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
 			   SVM_IOIO_SIZE_SHIFT;
+	struct kvm_ioeventfd_set *set;
 	bool rung;
 
 	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff() ||
 	    (control->exit_info_1 &
-	     (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK | SVM_IOIO_REP_MASK)) ||
-	    !may_step(vcpu))
+	     (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK | SVM_IOIO_REP_MASK)))
 		return false;
 
 	kvm_ioeventfd_rcu_enter();
-	rung = kvm_ioeventfd_out(vcpu, port, len, control->exit_info_2);
+	set = kvm_io_bus_search(vcpu, KVM_PIO_BUS, port);
+	rung = set && may_step(vcpu) &&
+	       kvm_ioeventfd_out(vcpu, set, port, len, control->exit_info_2);
 	kvm_ioeventfd_rcu_exit();
 	return rung;
 }
@@ -237,12 +224,12 @@ bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 	struct vcpu_svm *svm = to_svm(vcpu);
 	bool rung;
 
-	svm->ioeventfd.rest = SVM_IOEVENTFD_NOTHING;
+	svm->ioeventfd.stores.rest = KVM_IOEVENTFD_NOTHING;
 	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) ||
 	    !READ_ONCE(kvm_ioeventfd_mmio) || !is_store(svm))
 		return false;
 	if (!kvm_ioeventfd_irqoff()) {
-		svm->ioeventfd.rest = SVM_IOEVENTFD_TRY;
+		svm->ioeventfd.stores.rest = KVM_IOEVENTFD_TRY;
 		return false;
 	}
 
@@ -261,25 +248,6 @@ bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
  */
 int svm_ioeventfd_handle(struct kvm_vcpu *vcpu)
 {
-	struct svm_ioeventfd *ioeventfd = &to_svm(vcpu)->ioeventfd;
-	bool rung = false;
-
-	if (ioeventfd->rest == SVM_IOEVENTFD_TRY) {
-		rcu_read_lock();
-		/* Rung with interrupts off, except on PREEMPT_RT. */
-		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
-			local_irq_disable();
-		rung = ring_store(vcpu, false);
-		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
-			local_irq_enable();
-		rcu_read_unlock();
-	}
-	if (rung)
-		return 1;
-
-	/* The memslots may have changed since the store was decoded. */
-	if (ioeventfd->rest != SVM_IOEVENTFD_FINISH ||
-	    !kvm_ioeventfd_is_mmio(vcpu, ioeventfd->store.gpa))
-		return -EAGAIN;
-	return kvm_ioeventfd_finish_store(vcpu, &ioeventfd->store);
+	return kvm_ioeventfd_handle(vcpu, &to_svm(vcpu)->ioeventfd.stores,
+				    ring_store_in_handler);
 }

@@ -10,25 +10,14 @@
 /* A power of two. */
 #define SVM_IOEVENTFD_PAGES	16
 
-/* What the exit fastpath leaves to the handler of nested page faults */
-enum svm_ioeventfd_rest {
-	SVM_IOEVENTFD_NOTHING,
-	SVM_IOEVENTFD_TRY,	/* a store, to be decoded in the handler */
-	SVM_IOEVENTFD_FINISH,	/* a decoded store that rang no ioeventfd */
-};
-
 /**
  * struct svm_ioeventfd - what a vCPU keeps to finish kicks
- * @memo: the store that it decoded last
- * @rest: what is left to the handler of this exit
- * @store: the store, if @rest is SVM_IOEVENTFD_FINISH
+ * @stores: what it keeps on all processors
  * @pages: pages that faulted last, where page tables cannot mark MMIO; see
  *	svm/ioeventfd.c
  */
 struct svm_ioeventfd {
-	struct kvm_ioeventfd_memo memo;
-	enum svm_ioeventfd_rest rest;
-	struct kvm_ioeventfd_store store;
+	struct kvm_ioeventfd_stores stores;
 	gfn_t pages[SVM_IOEVENTFD_PAGES];
 };
 
@@ -68,7 +57,7 @@ static __always_inline bool svm_ioeventfd_fastpath(struct kvm_vcpu *vcpu,
 static __always_inline int
 svm_ioeventfd_fault(struct kvm_vcpu *vcpu, const struct svm_ioeventfd *ioeventfd)
 {
-	if (likely(ioeventfd->rest == SVM_IOEVENTFD_NOTHING))
+	if (likely(ioeventfd->stores.rest == KVM_IOEVENTFD_NOTHING))
 		return -EAGAIN;
 	return svm_ioeventfd_handle(vcpu);
 }
