@@ -23,7 +23,7 @@ struct op {
 	char text[96];
 	bool wanted;
 	int samples;
-	/* Nanoseconds per operation. */
+	/* Nanoseconds, or ticks, per operation. */
 	double sample[MAX_REPEAT];
 	char failure[160];
 	char skipped[96];
@@ -40,6 +40,8 @@ struct group {
 struct options {
 	int repeat;
 	unsigned int kicks;
+	/* now() counts ticks of the TSC. */
+	bool ticks;
 	/* Descriptor of the module's device, or -1. */
 	int device;
 };
@@ -51,7 +53,7 @@ struct group *all_groups(void);
 
 u64 now(void);
 
-/* One sample of count operations in ns; the negative rounds are for warmth. */
+/* One sample of count operations by now(); the negative rounds are for warmth. */
 void op_sample(struct op *op, int round, u64 ns, unsigned int count);
 __printf(2, 3) void op_fail(struct op *op, const char *format, ...);
 __printf(2, 3) void op_skip(struct op *op, const char *format, ...);

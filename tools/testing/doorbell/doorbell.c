@@ -43,6 +43,8 @@ u64 now(void)
 {
 	struct timespec ts;
 
+	if (options.ticks)
+		return __builtin_ia32_rdtsc();
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
@@ -167,7 +169,7 @@ static void write_json(const char *path, struct group *groups)
 
 	uname(&uts);
 	fprintf(out, "{\n  \"version\": 1");
-	json_member(out, "unit", "ns");
+	json_member(out, "unit", options.ticks ? "ticks" : "ns");
 	json_member(out, "kernel", uts.release);
 	json_member(out, "machine", uts.machine);
 	fprintf(out, ",\n  \"repeat\": %d, \"kicks\": %u, \"module\": %s,\n",
@@ -215,6 +217,7 @@ static void print_help(void)
 	       "  -k, --kicks N       ring N times for each sample (1 to %d; %d)\n"
 	       "  -m, --module FILE   load the doorbell module from this file first\n"
 	       "  -s, --settle        wait until the machine is idle first\n"
+	       "  -t, --ticks         count ticks of the TSC instead of nanoseconds\n"
 	       "  -h, --help          show this\n\n"
 	       "A line is: operation, operations per second, median, minimum and maximum of\n"
 	       "the nanoseconds per operation, number of samples.  The exit status is 1 if a\n"
@@ -352,6 +355,7 @@ int main(int argc, char **argv)
 		{ "kicks", required_argument, NULL, 'k' },
 		{ "module", required_argument, NULL, 'm' },
 		{ "settle", no_argument, NULL, 's' },
+		{ "ticks", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL }
 	};
@@ -362,7 +366,7 @@ int main(int argc, char **argv)
 	int failed = 0, count = 0, opt, i;
 	FILE *out = stdout;
 
-	while ((opt = getopt_long(argc, argv, ":j:ln:o:r:k:m:sh", longopts,
+	while ((opt = getopt_long(argc, argv, ":j:ln:o:r:k:m:sth", longopts,
 				  NULL)) != -1) {
 		switch (opt) {
 		case 'j':
@@ -391,6 +395,9 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			wait = true;
+			break;
+		case 't':
+			options.ticks = true;
 			break;
 		case 'h':
 			print_help();
