@@ -21,6 +21,7 @@
  * Writes the module parameters of KVM, so it wants to be root in a VM of its
  * own. The last line is "N programs, N stores, N failures".
  */
+#include <cpuid.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -724,6 +725,15 @@ static bool stack_is_mmio(const struct outcome *o)
 /* As many programs at once as are compared without toggling in between */
 #define BATCH	64
 
+/* Not every processor has page tables of five levels, the last mode. */
+static unsigned int modes_here(void)
+{
+	unsigned int a, b, c = 0, d;
+
+	__get_cpuid_count(7, 0, &a, &b, &c, &d);
+	return c & (1u << 16) ? MODES : LONG64_LA57;
+}
+
 int main(int argc, char **argv)
 {
 	static struct program program[BATCH];
@@ -767,7 +777,7 @@ int main(int argc, char **argv)
 
 		for (n = 0; n < BATCH && done + n < programs; n++)
 			make(&program[n], only >= 0 ? (enum mode)only :
-			     (enum mode)((done + n) % MODES));
+			     (enum mode)((done + n) % modes_here()));
 		for (w = 0; w < ARRAY_SIZE(ways); w++) {
 			parameter("ioeventfd_fastpath", ways[w].fastpath);
 			parameter("ioeventfd_mmio", ways[w].mmio);
