@@ -12,6 +12,7 @@
 #include "kick_util.h"
 #include "kvm_test_harness.h"
 #include "svm_util.h"
+#include "vmx.h"
 
 #define IRQ_VECTOR	0x40
 #define KICKS		500
@@ -924,6 +925,105 @@ TEST(nested_guest_with_nested_paging)
 		EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
 		EXPECT_EQ(2, get(&r, &nested_exits)) TH_LOG("%s", ways[w].name);
 		leave(&r);
+	}
+}
+
+/* The same on Intel, where the guest is left by VMCALL */
+
+static void l2_vmx_guest(void)
+{
+	kick();
+	kick();
+	vmcall();
+}
+
+static void l1_vmx_guest(struct vmx_pages *vmx)
+{
+	static unsigned long stack[64];
+	uint64_t reason;
+
+	GUEST_ASSERT(prepare_for_vmx_operation(vmx));
+	GUEST_ASSERT(load_vmcs(vmx));
+	prepare_vmcs(vmx, l2_vmx_guest, &stack[60]);
+	if (READ_ONCE(nested_iopm))
+		vmwrite(CPU_BASED_VM_EXEC_CONTROL, CPU_BASED_UNCOND_IO_EXITING |
+			vmreadz(CPU_BASED_VM_EXEC_CONTROL));
+	GUEST_ASSERT(!vmlaunch());
+	for (;;) {
+		reason = vmreadz(VM_EXIT_REASON);
+		if (reason == EXIT_REASON_IO_INSTRUCTION) {
+			vmwrite(GUEST_RIP, (uint64_t)after_out);
+		} else if (reason == EXIT_REASON_EPT_VIOLATION) {
+			GUEST_ASSERT_EQ(vmreadz(GUEST_PHYSICAL_ADDRESS), DOOR_GPA);
+			vmwrite(GUEST_RIP, (uint64_t)after_store);
+		} else {
+			break;
+		}
+		nested_exits++;
+		GUEST_ASSERT(!vmresume());
+	}
+	GUEST_ASSERT_EQ(reason, EXIT_REASON_VMCALL);
+	GUEST_SYNC(0);
+}
+
+static struct vmx_pages *nested_enter_vmx(struct room *r, uint32_t bus)
+{
+	struct vmx_pages *vmx;
+	vm_vaddr_t gva;
+
+	enter(r, l1_vmx_guest, bus);
+	vmx = vcpu_alloc_vmx(r->vm, &gva);
+	vcpu_args_set(r->vcpu, 1, gva);
+	return vmx;
+}
+
+TEST(nested_guest_of_vmx)
+{
+	struct room r;
+
+	if (!kvm_cpu_has(X86_FEATURE_VMX))
+		SKIP(return, "no nested VMX");
+
+	EACH_WAY(w, bus) {
+		nested_enter_vmx(&r, bus);
+		to_sync(&r);
+		EXPECT_EQ(2, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		leave(&r);
+		if (!bus)
+			continue;
+
+		nested_enter_vmx(&r, bus);
+		var(&r, &nested_iopm, 1);
+		to_sync(&r);
+		EXPECT_EQ(0, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(2, get(&r, &nested_exits));
+		leave(&r);
+	}
+}
+
+TEST(nested_guest_of_vmx_with_ept)
+{
+	struct vmx_pages *vmx;
+	struct room r;
+
+	if (!kvm_cpu_has(X86_FEATURE_VMX) || !kvm_cpu_has_ept())
+		SKIP(return, "no nested VMX with EPT");
+
+	EACH_WAY(w, bus) {
+		for (unsigned int doors = 0; doors < 2; doors++) {
+			vmx = nested_enter_vmx(&r, bus);
+			prepare_eptp(vmx, r.vm, 0);
+			nested_map_memslot(vmx, r.vm, 0);
+			if (doors)
+				nested_map(vmx, r.vm, DOOR_GPA, DOOR_GPA,
+					   getpagesize());
+			to_sync(&r);
+			EXPECT_EQ(doors || bus ? 2 : 0, eventfd_take(r.fd))
+				TH_LOG("%s", ways[w].name);
+			EXPECT_EQ(doors || bus ? 0 : 2, get(&r, &nested_exits))
+				TH_LOG("%s", ways[w].name);
+			leave(&r);
+		}
 	}
 }
 
