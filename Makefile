@@ -108,6 +108,8 @@ clean:
 #:   KVER    another kernel of Debian  make modules KVER=6.12.117+deb12-amd64
 #:   ARCH    another machine, which    make vm ARCH=powernv8 CMD='./program words'
 #:           runs a static program
+#:   CPU     intel or amd: an emulated   make vm CPU=intel CMD='./program words'
+#:           processor with KVM          make doorbell CPU=intel
 #:   TIME    seconds                   make fuzz TIME=3600
 #:   JOBS    processes of a build      make modules JOBS=1
 #: Options for developers: the head of each program, and tools/*/README.rst.

@@ -89,6 +89,8 @@ class Vm:
 
         self.kernel_path = self.kernel
         self.arch = os.environ.get('ARCH') or os.environ.get('CPU') or 'x86'
+        if not os.environ.get('ARCH') and os.environ.get('CPU'):
+            one_of('CPU', self.arch, 'intel', 'amd')
         one_of('ARCH', self.arch, *MACHINES)
         self.machine = m = MACHINES[self.arch]
         m.top = TOP

@@ -35,14 +35,13 @@
  *
  * What this has run on:
  *
- *  - AMD without decode assists, AVIC and SEV: QEMU's software CPU (7.2), all of
- *    it. No AMD processor.
- *  - AMD with decode assists: compiled only. Bytes from the VMCB are compared and
- *    decoded by the same code as bytes from memory.
+ *  - AMD without decode assists, AVIC and SEV: QEMU's software CPU, all of it. No
+ *    AMD processor.
+ *  - AMD with decode assists: an emulator (Bochs) with decode assists added.
  *  - AMD with AVIC: compiled only. This code does not depend on it.
  *  - SEV, SEV-ES, SEV-SNP: compiled only. Such guests use the ordinary path.
- *  - Intel: OUT, on an emulator (Bochs). No Intel processor, so it is off by
- *    default. Stores use the fast MMIO bus.
+ *  - Intel: an emulator (Bochs), all of it but for X86_FEATURE_HYPERVISOR. No Intel
+ *    processor.
  *  - PREEMPT_RT: compiled only.
  */
 
