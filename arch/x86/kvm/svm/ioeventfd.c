@@ -151,10 +151,10 @@ static __always_inline u64 segment_base(const struct vmcb_save_area *save,
  * Ring the ioeventfd of the store that faulted, and step over it. A store that
  * is decoded but rings no ioeventfd is left to the handler.
  *
- * In an RCU read-side critical section. Does not sleep. Not inline, so that other
- * faults do not pay for it.
+ * In an RCU read-side critical section. Does not sleep. Its callers are not inline,
+ * so that other faults do not pay for it.
  */
-static noinline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
+static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_save_area *save = &svm->vmcb->save;
@@ -178,7 +178,12 @@ static noinline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 					&svm->vmcb->control.exit_info_1 : NULL);
 }
 
-static bool ring_store_in_handler(struct kvm_vcpu *vcpu)
+static noinline bool ring_store_in_fastpath(struct kvm_vcpu *vcpu)
+{
+	return ring_store(vcpu, true);
+}
+
+static noinline bool ring_store_in_handler(struct kvm_vcpu *vcpu)
 {
 	return ring_store(vcpu, false);
 }
@@ -234,7 +239,7 @@ bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 	}
 
 	kvm_ioeventfd_rcu_enter();
-	rung = ring_store(vcpu, true);
+	rung = ring_store_in_fastpath(vcpu);
 	kvm_ioeventfd_rcu_exit();
 	return rung;
 }
