@@ -70,7 +70,7 @@ static __always_inline unsigned int code_bits(struct kvm_vcpu *vcpu)
 /* The base of a segment; only FS and GS have one in 64-bit code. */
 static __always_inline u64 segment_base(unsigned int seg, unsigned int bits)
 {
-	static_assert(GUEST_GS_BASE == GUEST_ES_BASE + 2 * VCPU_SREG_GS);
+	static_assert(GUEST_ES_BASE + 2 * VCPU_SREG_GS == GUEST_GS_BASE);
 	if (bits == 64 && seg < VCPU_SREG_FS)
 		return 0;
 	return vmcs_readl(GUEST_ES_BASE + 2 * seg);
