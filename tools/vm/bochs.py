@@ -46,7 +46,7 @@ class Bochs(Machine):
 
     def __init__(self, vendor, model):
         super().__init__('', 'xorriso', 'ttyS0,115200', 'minimal', '', smp=1, mem=512,
-                         min_mem=128, timeout=600, init_packages=[
+                         min_mem=128, timeout=3600, init_packages=[
                              'gcc', 'libc6-dev', 'bochsbios', 'vgabios', 'isolinux',
                              'syslinux-common'])
         self.vendor, self.model = vendor, model
