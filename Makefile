@@ -27,6 +27,12 @@ test:
 test-long:
 	@tools/test/run --long $(ONLY)
 
+#: make test-host    kselftests and stores on the KVM that this machine has loaded, as
+#:                   root; a report for an e-mail: build/test-host/report
+.PHONY: test-host
+test-host:
+	@tools/test/host
+
 #: make test-clients QEMU, vhost and thousands of irqfds on our KVM, all of it
 .PHONY: test-clients
 test-clients:
