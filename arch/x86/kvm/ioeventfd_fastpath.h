@@ -189,10 +189,12 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 	const struct kvm_memslots *slots =
 		rcu_dereference_raw(vcpu->kvm->memslots[0]);
 
-	/* What was found last time, if the memslots are still the same. */
+	/*
+	 * What was found last time, if the memslots are still the same. At first all
+	 * is 0: page 0 is MMIO, since there has been no memslot yet.
+	 */
 	if (likely(vcpu->arch.mmio_gen == READ_ONCE(slots->generation) &&
-		   vcpu->arch.mmio_gfn == gpa_to_gfn(gpa) &&
-		   vcpu->arch.mmio_gfn))
+		   vcpu->arch.mmio_gfn == gpa_to_gfn(gpa)))
 		return true;
 	return kvm_ioeventfd_no_memslot(vcpu, gpa);
 }
@@ -214,7 +216,7 @@ int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
  * @insn: the instruction at RIP
  * @bits: size of the code: 16, 32 or 64
  * @seg_base: base of its segment, 0 if it has none
- * @fault: the error code of the fault, if it has to be traced
+ * @trace_fault: traces the fault, or NULL; inline
  *
  * Context: RCU read-side critical section; interrupts off, except on PREEMPT_RT.
  * Return: true if an ioeventfd was rung.
@@ -223,7 +225,8 @@ static __always_inline bool
 kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *stores,
 			 struct kvm_ioeventfd_set *set, gpa_t gpa,
 			 const struct kvm_ioeventfd_insn *insn,
-			 unsigned int bits, u64 seg_base, const u64 *fault)
+			 unsigned int bits, u64 seg_base,
+			 void (*trace_fault)(struct kvm_vcpu *vcpu))
 {
 	struct kvm_ioeventfd_store *store = &stores->store;
 	const unsigned long *regs = vcpu->arch.regs;
@@ -234,21 +237,23 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 		ip = (u32)ip;
 	address = kvm_ioeventfd_insn_address(insn, regs, ip, seg_base);
 	if (offset_in_page(address ^ gpa) ||
-	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
+	    (gpa ^ (gpa + insn->width - 1)) >> PAGE_SHIFT)
 		return false;
 
 	store->data = kvm_ioeventfd_insn_value(insn, regs);
-	if (!kvm_io_bus_ring_found(set, KVM_MMIO_BUS, gpa, insn->width,
-				   store->data)) {
+	if (unlikely(!kvm_io_bus_ring_found(set, KVM_MMIO_BUS, gpa, insn->width,
+					    store->data))) {
 		store->gpa = gpa;
 		store->next_ip = ip;
 		store->len = insn->width;
 		stores->rest = KVM_IOEVENTFD_FINISH;
 		return false;
 	}
-	if (fault)
-		trace_kvm_page_fault(vcpu, gpa, *fault);
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &store->data);
+	if (trace_fault)
+		trace_fault(vcpu);
+	/* The test saves the call of a tracepoint that is used in several places. */
+	if (trace_kvm_mmio_enabled())
+		trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &store->data);
 	kvm_ioeventfd_step(vcpu, ip);
 	return true;
 }

@@ -126,8 +126,8 @@ static inline const struct kvm_ioeventfd_insn *
 kvm_ioeventfd_memo_decode(struct kvm_ioeventfd_memo *memo, __u64 low, __u64 high,
 			  unsigned int skip, unsigned int bits)
 {
-	if (memo->code[0] != low || memo->code[1] != high ||
-	    memo->skip != skip || memo->bits != bits)
+	if (__builtin_expect(memo->code[0] != low || memo->code[1] != high ||
+			     memo->skip != skip || memo->bits != bits, 0))
 		kvm_ioeventfd_memo_renew(memo, low, high, skip, bits);
 	return memo->is_store ? &memo->insn : (void *)0;
 }

@@ -126,11 +126,11 @@ decode(struct kvm_vcpu *vcpu, unsigned int bits)
 	static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
 		      offsetof(struct vmcb_control_area, insn_bytes) ==
 		      offsetof(struct vmcb_control_area, insn_len) + 1);
-	if (!static_cpu_has(X86_FEATURE_DECODEASSISTS) ||
-	    control->insn_len != KVM_IOEVENTFD_INSN_MAX)
-		return svm_ioeventfd_read(vcpu, bits);
-	return kvm_ioeventfd_memo_decode(&svm->ioeventfd.stores.memo, bytes[0],
-					 bytes[1], 1, bits);
+	if (static_cpu_has(X86_FEATURE_DECODEASSISTS) &&
+	    likely(control->insn_len == KVM_IOEVENTFD_INSN_MAX))
+		return kvm_ioeventfd_memo_decode(&svm->ioeventfd.stores.memo,
+						 bytes[0], bytes[1], 1, bits);
+	return svm_ioeventfd_read(vcpu, bits);
 }
 
 /* The base of a segment; only FS and GS have one in 64-bit code. */
@@ -145,6 +145,15 @@ static __always_inline u64 segment_base(const struct vmcb_save_area *save,
 	if (bits == 64 && seg < VCPU_SREG_FS)
 		return 0;
 	return (&save->es)[seg].base;
+}
+
+static __always_inline void trace_fault(struct kvm_vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+
+	if (trace_kvm_page_fault_enabled())
+		trace_kvm_page_fault(vcpu, control->exit_info_2,
+				     control->exit_info_1);
 }
 
 /*
@@ -174,8 +183,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	return kvm_ioeventfd_ring_store(vcpu, &svm->ioeventfd.stores, set, gpa,
 					insn, bits,
 					segment_base(save, insn->seg, bits),
-					in_fastpath ?
-					&svm->vmcb->control.exit_info_1 : NULL);
+					in_fastpath ? trace_fault : NULL);
 }
 
 static noinline bool ring_store_in_fastpath(struct kvm_vcpu *vcpu)
