@@ -210,12 +210,12 @@ EXPORT_SYMBOL_GPL(kvm_ioeventfd_walk);
  * read beyond the end of the page.
  *
  * Context: kvm->srcu held for reading. Any, interrupts may be off.
- * Return: the store, which is part of @memo; NULL if it is not certain that it is
- * a plain store.
+ * Return: true if it is certain that it is a plain store, which is then in
+ * @memo->insn.
  */
-const struct kvm_ioeventfd_insn *
-kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		   struct kvm_ioeventfd_memo *memo, struct kvm_memory_slot **slot)
+bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
+			struct kvm_ioeventfd_memo *memo,
+			struct kvm_memory_slot **slot)
 {
 	unsigned int offset = offset_in_page(gpa), skip = 0;
 	const u64 __user *p;
@@ -227,7 +227,7 @@ kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
 
 	p = guest_memory(vcpu, gpa - skip, slot);
 	if (!p)
-		return NULL;
+		return false;
 	pagefault_disable();
 	if (!user_read_access_begin(p, KVM_IOEVENTFD_FETCH))
 		goto out;
@@ -242,7 +242,7 @@ fault:
 	user_read_access_end();
 out:
 	pagefault_enable();
-	return NULL;
+	return false;
 }
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_read);
 

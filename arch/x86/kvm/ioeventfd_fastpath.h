@@ -201,19 +201,19 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 
 gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
 			 struct kvm_memory_slot **slot);
-const struct kvm_ioeventfd_insn *
-kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-		   struct kvm_ioeventfd_memo *memo, struct kvm_memory_slot **slot);
+bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
+			struct kvm_ioeventfd_memo *memo,
+			struct kvm_memory_slot **slot);
 int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 			       struct kvm_ioeventfd_store *store);
 
 /**
  * kvm_ioeventfd_ring_store - ring the ioeventfd of a decoded store, and step over it
  * @vcpu: the vCPU that executes it
- * @stores: what the vCPU keeps; a store that rings no ioeventfd is left in it
+ * @stores: what the vCPU keeps, with the instruction at RIP in the memo; a store
+ *	that rings no ioeventfd is left in it
  * @set: the ioeventfds at @gpa
  * @gpa: guest physical address of the fault
- * @insn: the instruction at RIP
  * @bits: size of the code: 16, 32 or 64
  * @seg_base: base of its segment, 0 if it has none
  * @trace_fault: traces the fault, or NULL; inline
@@ -224,10 +224,10 @@ int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 static __always_inline bool
 kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *stores,
 			 struct kvm_ioeventfd_set *set, gpa_t gpa,
-			 const struct kvm_ioeventfd_insn *insn,
 			 unsigned int bits, u64 seg_base,
 			 void (*trace_fault)(struct kvm_vcpu *vcpu))
 {
+	const struct kvm_ioeventfd_insn *insn = &stores->memo.insn;
 	struct kvm_ioeventfd_store *store = &stores->store;
 	const unsigned long *regs = vcpu->arch.regs;
 	u64 ip, address;

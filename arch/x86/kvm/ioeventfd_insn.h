@@ -119,17 +119,17 @@ void kvm_ioeventfd_memo_renew(struct kvm_ioeventfd_memo *memo, __u64 low,
  * @bits: size of the code: 16, 32 or 64
  *
  * Context: any.
- * Return: the store, until the next call; NULL if it is not certain that it is a
- * plain store.
+ * Return: true if it is certain that it is a plain store, which is then in
+ * @memo->insn until the next call.
  */
-static inline const struct kvm_ioeventfd_insn *
+static inline bool
 kvm_ioeventfd_memo_decode(struct kvm_ioeventfd_memo *memo, __u64 low, __u64 high,
 			  unsigned int skip, unsigned int bits)
 {
 	if (__builtin_expect(memo->code[0] != low || memo->code[1] != high ||
 			     memo->skip != skip || memo->bits != bits, 0))
 		kvm_ioeventfd_memo_renew(memo, low, high, skip, bits);
-	return memo->is_store ? &memo->insn : (void *)0;
+	return memo->is_store;
 }
 
 /**

@@ -189,19 +189,19 @@ static const char *memo_differs(const uint8_t *code, unsigned int bits,
 				const struct kvm_ioeventfd_insn *insn)
 {
 	static struct kvm_ioeventfd_memo memo;
-	const struct kvm_ioeventfd_insn *kept;
 	uint64_t low, high;
+	bool kept;
 
 	memcpy(&low, code, 8);
 	memcpy(&high, code + 8, 8);
 	kept = kvm_ioeventfd_memo_decode(&memo, low, high, 0, bits);
-	if (!kept != !insn || (insn && memcmp(kept, insn, sizeof(*insn))))
+	if (kept != !!insn || (insn && memcmp(&memo.insn, insn, sizeof(*insn))))
 		return "kept as something else";
 	/* A mark in what is kept shows whether it is decoded again. */
 	memo.insn.len = 0xee;
 	memo.is_store = true;
 	kept = kvm_ioeventfd_memo_decode(&memo, low, high, 0, bits);
-	if (!kept || kept->len != 0xee)
+	if (!kept || memo.insn.len != 0xee)
 		return "decoded again";
 	switch (draw() % 4) {
 	case 0:
@@ -218,7 +218,7 @@ static const char *memo_differs(const uint8_t *code, unsigned int bits,
 		kept = kvm_ioeventfd_memo_decode(&memo, low, high, 0,
 						 bits == 64 ? 32 : 64);
 	}
-	return kept && kept->len == 0xee ? "taken for another" : NULL;
+	return kept && memo.insn.len == 0xee ? "taken for another" : NULL;
 }
 
 static void try(const ZydisDecoder *decoder, const uint8_t *code,

@@ -66,10 +66,9 @@ static __always_inline bool is_store(struct vcpu_svm *svm)
  * Whether the instruction at RIP caused the exit, its code and registers are
  * readable, and it may be stepped over.
  */
-static __always_inline bool may_step(struct kvm_vcpu *vcpu)
+static __always_inline bool may_step(struct kvm_vcpu *vcpu,
+				     const struct vmcb *vmcb)
 {
-	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-
 	return !sev_guest(vcpu->kvm) &&
 	       !(vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK) &&
 	       !(vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID) &&
@@ -89,14 +88,13 @@ static __always_inline unsigned int code_bits(const struct vmcb_save_area *save)
  * guest's page tables give. Not inline: the benchmark counts it on its own,
  * since processors with decode assists do not need it.
  */
-static noinline const struct kvm_ioeventfd_insn *
-svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
+static noinline bool svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_save_area *save = &svm->vmcb->save;
-	const struct kvm_ioeventfd_insn *insn = NULL;
 	gpa_t gpa = vcpu->arch.regs[VCPU_REGS_RIP];
 	struct kvm_memory_slot *slot = NULL;
+	bool is_store = false;
 	int idx;
 
 	if (bits != 64)
@@ -106,21 +104,20 @@ svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
 	if (save->cr0 & X86_CR0_PG)
 		gpa = kvm_ioeventfd_walk(vcpu, save->cr3, save->efer, gpa, &slot);
 	if (gpa != INVALID_GPA)
-		insn = kvm_ioeventfd_read(vcpu, gpa, bits,
-					  &svm->ioeventfd.stores.memo, &slot);
+		is_store = kvm_ioeventfd_read(vcpu, gpa, bits,
+					      &svm->ioeventfd.stores.memo, &slot);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	return insn;
+	return is_store;
 }
 
 /*
  * Decode the store that faulted. Decode assists put its bytes into the VMCB,
  * after a byte with their number, which makes 16 bytes in all.
  */
-static __always_inline const struct kvm_ioeventfd_insn *
-decode(struct kvm_vcpu *vcpu, unsigned int bits)
+static __always_inline bool decode(struct kvm_vcpu *vcpu,
+				   const struct vmcb_control_area *control,
+				   unsigned int bits)
 {
-	struct vcpu_svm *svm = to_svm(vcpu);
-	const struct vmcb_control_area *control = &svm->vmcb->control;
 	const u64 *bytes = (const u64 *)&control->insn_len;
 
 	static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
@@ -128,7 +125,7 @@ decode(struct kvm_vcpu *vcpu, unsigned int bits)
 		      offsetof(struct vmcb_control_area, insn_len) + 1);
 	if (static_cpu_has(X86_FEATURE_DECODEASSISTS) &&
 	    likely(control->insn_len == KVM_IOEVENTFD_INSN_MAX))
-		return kvm_ioeventfd_memo_decode(&svm->ioeventfd.stores.memo,
+		return kvm_ioeventfd_memo_decode(&to_svm(vcpu)->ioeventfd.stores.memo,
 						 bytes[0], bytes[1], 1, bits);
 	return svm_ioeventfd_read(vcpu, bits);
 }
@@ -166,23 +163,21 @@ static __always_inline void trace_fault(struct kvm_vcpu *vcpu)
 static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
-	const struct vmcb_save_area *save = &svm->vmcb->save;
-	gpa_t gpa = svm->vmcb->control.exit_info_2;
-	const struct kvm_ioeventfd_insn *insn;
+	const struct vmcb *vmcb = svm->vmcb;
+	gpa_t gpa = vmcb->control.exit_info_2;
 	struct kvm_ioeventfd_set *set;
-	unsigned int bits;
+	unsigned int seg, bits;
 
 	set = kvm_io_bus_search(vcpu, KVM_MMIO_BUS, gpa);
-	if (!set || !may_step(vcpu) || !kvm_ioeventfd_is_mmio(vcpu, gpa))
+	if (!set || !may_step(vcpu, vmcb) || !kvm_ioeventfd_is_mmio(vcpu, gpa))
 		return false;
-	bits = code_bits(save);
-	insn = decode(vcpu, bits);
-	if (!insn)
+	bits = code_bits(&vmcb->save);
+	if (!decode(vcpu, &vmcb->control, bits))
 		return false;
+	seg = svm->ioeventfd.stores.memo.insn.seg;
 	/* The handler has traced the fault before. */
 	return kvm_ioeventfd_ring_store(vcpu, &svm->ioeventfd.stores, set, gpa,
-					insn, bits,
-					segment_base(save, insn->seg, bits),
+					bits, segment_base(&vmcb->save, seg, bits),
 					in_fastpath ? trace_fault : NULL);
 }
 
@@ -205,7 +200,8 @@ static noinline bool ring_store_in_handler(struct kvm_vcpu *vcpu)
  */
 bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
 {
-	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	const struct vmcb_control_area *control = &vmcb->control;
 	unsigned int port = (u32)control->exit_info_1 >> 16;
 	unsigned int len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
 			   SVM_IOIO_SIZE_SHIFT;
@@ -219,7 +215,7 @@ bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
 
 	kvm_ioeventfd_rcu_enter();
 	set = kvm_io_bus_search(vcpu, KVM_PIO_BUS, port);
-	rung = set && may_step(vcpu) &&
+	rung = set && may_step(vcpu, vmcb) &&
 	       kvm_ioeventfd_out(vcpu, set, port, len, control->exit_info_2);
 	kvm_ioeventfd_rcu_exit();
 	return rung;

@@ -82,28 +82,27 @@ static __always_inline u64 segment_base(unsigned int seg, unsigned int bits)
  * in registers, and the ordinary path uses them. Not inline: the benchmark counts
  * it on its own.
  */
-static noinline const struct kvm_ioeventfd_insn *
-vmx_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
+static noinline bool vmx_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
 {
 	struct kvm_ioeventfd_memo *memo = &to_vmx(vcpu)->ioeventfd.memo;
-	const struct kvm_ioeventfd_insn *insn = NULL;
 	gpa_t gpa = kvm_rip_read(vcpu);
 	struct kvm_memory_slot *slot = NULL;
+	bool is_store = false;
 	int idx;
 
 	if (bits != 64)
 		gpa = (u32)(vmcs_readl(GUEST_CS_BASE) + gpa);
 	if (is_pae_paging(vcpu))
-		return NULL;
+		return false;
 
 	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	if (is_paging(vcpu))
 		gpa = kvm_ioeventfd_walk(vcpu, vmcs_readl(GUEST_CR3),
 					 vcpu->arch.efer, gpa, &slot);
 	if (gpa != INVALID_GPA)
-		insn = kvm_ioeventfd_read(vcpu, gpa, bits, memo, &slot);
+		is_store = kvm_ioeventfd_read(vcpu, gpa, bits, memo, &slot);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	return insn;
+	return is_store;
 }
 
 /*
@@ -116,7 +115,8 @@ vmx_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
 static noinline bool ring_store(struct kvm_vcpu *vcpu)
 {
 	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
-	const struct kvm_ioeventfd_insn *insn;
+	struct kvm_ioeventfd_stores *stores = &to_vmx(vcpu)->ioeventfd;
+	const struct kvm_ioeventfd_insn *insn = &stores->memo.insn;
 	struct kvm_ioeventfd_set *set;
 	unsigned long rflags;
 	unsigned int bits;
@@ -141,15 +141,13 @@ static noinline bool ring_store(struct kvm_vcpu *vcpu)
 	    !kvm_ioeventfd_is_mmio(vcpu, gpa))
 		return false;
 	bits = code_bits(vcpu);
-	insn = vmx_ioeventfd_read(vcpu, bits);
-	if (!insn)
+	if (!vmx_ioeventfd_read(vcpu, bits))
 		return false;
 	/* Brings the register up to date. */
 	if (insn->base == VCPU_REGS_RSP || insn->reg == VCPU_REGS_RSP)
 		kvm_rsp_read(vcpu);
 	vmx_set_rflags(vcpu, rflags);
-	return kvm_ioeventfd_ring_store(vcpu, &to_vmx(vcpu)->ioeventfd, set, gpa,
-					insn, bits,
+	return kvm_ioeventfd_ring_store(vcpu, stores, set, gpa, bits,
 					segment_base(insn->seg, bits), NULL);
 }
 
