@@ -22,7 +22,7 @@ doorbell:
 test:
 	@tools/test/run $(ONLY)
 
-#: make test-long    the tests, and those that take longer: two hours in all
+#: make test-long    the tests, and those that take longer: hours
 .PHONY: test-long
 test-long:
 	@tools/test/run --long $(ONLY)

@@ -68,6 +68,26 @@ apt_update() {
 		die "apt-get update failed"
 }
 
+# private_apt TYPE SUITE: a list of our own of a suite of Debian (deb, deb-src), so that
+# the machine's sources stay as they are. "${apt_options[@]}" makes apt-get use it.
+# Status 1 if apt-get knows no archive.
+private_apt() {
+	local folder=$build/apt/$2 release mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+
+	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	# shellcheck disable=SC2016 # for apt-get
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+		"Codename: $release" 'Identifier: Packages' | head -n 1)
+	[ -n "$mirror" ] || return 1
+	[ ! -f "$key" ] || mirror="[signed-by=$key] $mirror"
+	mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$debs"
+	echo "$1 $mirror $2 main" >"$folder/sources.list"
+	# shellcheck disable=SC2034 # for the callers
+	apt_options=(-o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache"
+		     -o "Dir::Etc::SourceList=$folder/sources.list"
+		     -o "Dir::Etc::SourceParts=-" -o "APT::Sandbox::User=")
+}
+
 have_pkg() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }

@@ -10,8 +10,8 @@ int vmx_ioeventfd_handle(struct kvm_vcpu *vcpu);
 
 /**
  * vmx_ioeventfd_fault - finish a store in the handler of EPT misconfigurations
- * @vcpu: the vCPU, with an EPT misconfiguration to handle, of itself or of a
- *	nested guest; for that the exit fastpath has left nothing
+ * @vcpu: the vCPU, with an EPT misconfiguration to handle; nothing is done for one
+ *	of a nested guest
  *
  * Context: process context; kvm->srcu held for reading.
  * Return: as an exit handler; negative if the exit is still to be handled.
