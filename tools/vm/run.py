@@ -27,7 +27,7 @@ TRIES = 3               # to boot
 
 USAGE = "usage: vm [OPTION]... [--] COMMAND [ARGUMENT]... | vm [OPTION]... -c 'SHELL COMMAND'"
 FLAGS = ['icount', 'inside', 'no-leaks', 'no-build', 'pci']
-WORDS = ['timeout', 'splat', 'accel', 'threads', 'copies', 'kernel', 'initrd']
+WORDS = ['timeout', 'splat', 'accel', 'threads', 'copies', 'kernel', 'initrd', 'log']
 LISTS = ['param', 'module', 'file', 'env', 'append', 'qemu']
 
 # What is wrong with a kernel, in its own words, whatever the machine
@@ -118,7 +118,7 @@ class Vm:
             self.command = ['/bin/sh', '-c', shell] if shell is not None else command
         else:
             self.command = self.program(shell.split() if shell is not None else command)
-        self.log = self.log_path()
+        self.log = self.log_path(self.log or os.environ.get('VM_LOG'))
         self.booted = False
         self.text = ''          # what the kernel said
         self.said = ''          # what QEMU said
@@ -135,9 +135,8 @@ class Vm:
         self.file.insert(0, '%s=%s' % (name, source))
         return [name] + command[1:]
 
-    def log_path(self):
+    def log_path(self, given):
         folder = os.path.join(self.build, 'vm')
-        given = os.environ.get('VM_LOG')
         if given:
             os.makedirs(os.path.dirname(os.path.abspath(given)), exist_ok=True)
             return os.path.abspath(given)
