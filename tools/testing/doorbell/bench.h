@@ -78,6 +78,9 @@ bool guest_rings(struct op *op, struct vm *vm, const struct kick *kick,
 bool guest_exits(struct op *op, struct vm *vm, const struct kick *kick,
 		 unsigned int count, u64 *ns);
 
+/* Groups for the grace periods that others wait for (grace.c) */
+void add_grace(void);
+
 /* Groups for the bounds of a kick's cost (bounds.c) */
 void add_bounds(void);
 

@@ -838,39 +838,6 @@ static void run_teardown(struct group *group)
 	close(fd);
 }
 
-/*
- * arg: number of doorbells assigned right before, in a fresh VM each time.
- * With interrupt controllers, as a VM's first vCPU without an APIC has the
- * kernel patch its own code, which takes far longer than all the rest.
- */
-static void run_vcpu(struct group *group)
-{
-	bool irqchip = kvm_capability(KVM_CAP_IRQCHIP);
-	int fd = new_eventfd(EFD_NONBLOCK), round, i;
-	struct op *op = &group->op[0];
-	u64 start, end;
-	struct vm vm;
-
-	for (round = -1; round < options.repeat; round++) {
-		job_vm(&vm, false);
-		if (irqchip)
-			vm_create_irqchip(&vm);
-		for (i = 0; i < group->arg[0]; i++) {
-			struct kick kick = shape_kick(ASCENDING, i);
-
-			vm_doorbell(&vm, &kick, WILDCARD, fd, true);
-		}
-		start = now();
-		vm.vcpu = ioctl(vm.fd, KVM_CREATE_VCPU, 0);
-		end = now();
-		if (vm.vcpu < 0)
-			die_errno("cannot create a vCPU");
-		op_sample(op, round, end - start, 1);
-		vm_destroy(&vm);
-	}
-	close(fd);
-}
-
 /* Eventfds the other way: interrupts */
 
 static bool irqfd_possible(struct op *op)
@@ -1379,10 +1346,6 @@ static void add_many(void)
 		add_op(add_group(run_teardown, teardown[i], 0, 0),
 		       "close a whole VM that has so many doorbells",
 		       "teardown/%d", teardown[i]);
-	for (n = 0; n <= 1000; n += 1000)
-		add_op(add_group(run_vcpu, n, 0, 0),
-		       "KVM_CREATE_VCPU right after so many assigns",
-		       "vcpu/%d", n);
 }
 
 static void add_irqfds(void)
@@ -1439,6 +1402,7 @@ struct group *all_groups(void)
 		add_kicks();
 		add_codes();
 		add_many();
+		add_grace();
 		add_irqfds();
 		add_churns();
 		add_zones();
