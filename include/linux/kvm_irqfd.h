@@ -68,6 +68,8 @@ enum kvm_irqfd_state {
  * @nr_atomic: number of events injected at once; written under the wait-queue
  *	lock of the eventfd
  * @nr_work: number of events left to @inject; written under the same lock
+ * @stat_atomic: what kvm->stat has of @nr_atomic; under irqfds.lock
+ * @stat_work: what kvm->stat has of @nr_work; under irqfds.lock
  * @nr_resampled: number of signals of @resamplefd
  */
 struct kvm_kernel_irqfd {
@@ -91,6 +93,8 @@ struct kvm_kernel_irqfd {
 	struct irq_bypass_producer *producer;
 	unsigned long nr_atomic;
 	unsigned long nr_work;
+	unsigned long stat_atomic;
+	unsigned long stat_work;
 	atomic_long_t nr_resampled;
 };
 

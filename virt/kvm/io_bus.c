@@ -65,20 +65,26 @@
 #include "io_bus_ranges.h"
 #include "ioeventfd_set.h"
 
-static __always_inline bool signal_match(struct kvm *kvm, enum kvm_bus bus_idx,
-					 gpa_t addr, int len, const void *val)
+static __always_inline bool signal_match(struct kvm_vcpu *vcpu,
+					 enum kvm_bus bus_idx, gpa_t addr,
+					 int len, const void *val)
 {
 	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
 	struct kvm_ioeventfd_set *set;
 	bool signalled;
 
 	rcu_read_lock();
-	set = kvm_io_bus_find_set(kvm, bus_idx, addr);
+	set = kvm_io_bus_find_set(vcpu->kvm, bus_idx, addr);
 	if (set)
 		ioeventfd = kvm_ioeventfd_set_match(set, len, val);
 	signalled = ioeventfd && kvm_ioeventfd_signal(ioeventfd);
-	if (signalled)
+	if (signalled) {
+		++vcpu->stat.generic.ioeventfd_rings;
 		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+	} else if (set && len) {
+		/* A write of unknown width comes again, with its width. */
+		++vcpu->stat.generic.ioeventfd_unmatched;
+	}
 	rcu_read_unlock();
 	return signalled;
 }
@@ -146,7 +152,7 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 {
 	/* Pairs with the smp_mb() of a registration. */
 	smp_rmb();
-	if (signal_match(vcpu->kvm, bus_idx, addr, len, val))
+	if (signal_match(vcpu, bus_idx, addr, len, val))
 		return 0;
 	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
 }

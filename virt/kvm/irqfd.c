@@ -266,6 +266,21 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 	return consumed;
 }
 
+/* Adds what has been counted since the last call to the statistics of the VM. */
+static void irqfd_add_stats(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_vm_stat_generic *stat = &irqfd->kvm->stat.generic;
+	unsigned long nr_atomic = READ_ONCE(irqfd->nr_atomic);
+	unsigned long nr_work = READ_ONCE(irqfd->nr_work);
+
+	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
+
+	stat->irqfd_atomic += nr_atomic - irqfd->stat_atomic;
+	stat->irqfd_deferred += nr_work - irqfd->stat_work;
+	irqfd->stat_atomic = nr_atomic;
+	irqfd->stat_work = nr_work;
+}
+
 /*
  * Ends an irqfd that the caller has claimed, and frees it. On return it raises
  * no more interrupts, and its eventfd can be bound again.
@@ -296,6 +311,7 @@ static void irqfd_shutdown(struct kvm_kernel_irqfd *irqfd)
 	 * VM waits for it, then takes the lock, and only then frees the VM.
 	 */
 	spin_lock_irq(&kvm->irqfds.lock);
+	irqfd_add_stats(irqfd);
 	list_del(&irqfd->list);
 	kvm->irqfds.nr--;
 	wake_up_all(&kvm->irqfds.idle);
@@ -684,6 +700,26 @@ unsigned long kvm_irqfd_list(struct kvm *kvm, struct kvm_irqfd_info *info,
 	}
 	spin_unlock_irq(&kvm->irqfds.lock);
 	return nr;
+}
+
+/**
+ * kvm_irqfd_update_stats - bring the statistics of a VM up to date
+ * @kvm: the VM
+ *
+ * Each irqfd counts its own events. A count of the VM would be one more cache
+ * line that all senders of interrupts write. So the sums are made when they are
+ * read. An event that is counted meanwhile is in this sum or in the next.
+ *
+ * Context: process context. Takes irqfds.lock.
+ */
+void kvm_irqfd_update_stats(struct kvm *kvm)
+{
+	struct kvm_kernel_irqfd *irqfd;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_for_each_entry(irqfd, &kvm->irqfds.items, list)
+		irqfd_add_stats(irqfd);
+	spin_unlock_irq(&kvm->irqfds.lock);
 }
 
 /**

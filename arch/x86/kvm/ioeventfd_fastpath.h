@@ -140,6 +140,15 @@ static __always_inline void kvm_ioeventfd_step(struct kvm_vcpu *vcpu,
 		kvm_ioeventfd_count(vcpu);
 }
 
+/* Inline, because a call would cost a kick more than the counts do. */
+static __always_inline void kvm_ioeventfd_count_ring(struct kvm_vcpu *vcpu,
+						     bool in_fastpath)
+{
+	++vcpu->stat.generic.ioeventfd_rings;
+	if (in_fastpath)
+		++vcpu->stat.ioeventfd_fastpath_rings;
+}
+
 /**
  * kvm_ioeventfd_out - ring the ioeventfd of an OUT instruction, and step over it
  * @vcpu: the vCPU that executes it, as it left the guest
@@ -160,6 +169,7 @@ static __always_inline bool kvm_ioeventfd_out(struct kvm_vcpu *vcpu,
 
 	if (!kvm_io_bus_ring_found(set, KVM_PIO_BUS, port, len, *val))
 		return false;
+	kvm_ioeventfd_count_ring(vcpu, true);
 	++vcpu->stat.io_exits;
 	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
 	kvm_ioeventfd_step(vcpu, next_ip);
@@ -216,6 +226,7 @@ int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
  * @gpa: guest physical address of the fault
  * @bits: size of the code: 16, 32 or 64
  * @seg_base: base of its segment, 0 if it has none
+ * @in_fastpath: whether the exit fastpath calls; a constant
  * @trace_fault: traces the fault, or NULL; inline
  *
  * Context: RCU read-side critical section; interrupts off, except on PREEMPT_RT.
@@ -224,7 +235,7 @@ int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 static __always_inline bool
 kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *stores,
 			 struct kvm_ioeventfd_set *set, gpa_t gpa,
-			 unsigned int bits, u64 seg_base,
+			 unsigned int bits, u64 seg_base, bool in_fastpath,
 			 void (*trace_fault)(struct kvm_vcpu *vcpu))
 {
 	const struct kvm_ioeventfd_insn *insn = &stores->memo.insn;
@@ -249,6 +260,7 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 		stores->rest = KVM_IOEVENTFD_FINISH;
 		return false;
 	}
+	kvm_ioeventfd_count_ring(vcpu, in_fastpath);
 	if (trace_fault)
 		trace_fault(vcpu);
 	/* The test saves the call of a tracepoint that is used in several places. */

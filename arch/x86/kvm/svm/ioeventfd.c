@@ -178,7 +178,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	/* The handler has traced the fault before. */
 	return kvm_ioeventfd_ring_store(vcpu, &svm->ioeventfd.stores, set, gpa,
 					bits, segment_base(&vmcb->save, seg, bits),
-					in_fastpath ? trace_fault : NULL);
+					in_fastpath, in_fastpath ? trace_fault : NULL);
 }
 
 static noinline bool ring_store_in_fastpath(struct kvm_vcpu *vcpu)

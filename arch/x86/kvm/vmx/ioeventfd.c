@@ -109,10 +109,10 @@ static noinline bool vmx_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits
  * Ring the ioeventfd of the access that faulted, and step over it. A store that
  * is decoded but rings no ioeventfd is left to the handler.
  *
- * In an RCU read-side critical section. Does not sleep. Not inline, so that other
- * exits do not pay for it.
+ * In an RCU read-side critical section. Does not sleep. Its callers are not inline,
+ * so that other exits do not pay for it.
  */
-static noinline bool ring_store(struct kvm_vcpu *vcpu)
+static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 {
 	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
 	struct kvm_ioeventfd_stores *stores = &to_vmx(vcpu)->ioeventfd;
@@ -130,6 +130,7 @@ static noinline bool ring_store(struct kvm_vcpu *vcpu)
 
 	if (!static_cpu_has(X86_FEATURE_HYPERVISOR) &&
 	    kvm_io_bus_ring_any(set, gpa)) {
+		kvm_ioeventfd_count_ring(vcpu, in_fastpath);
 		trace_kvm_fast_mmio(gpa);
 		vmx_set_rflags(vcpu, rflags);
 		kvm_ioeventfd_step(vcpu, next_rip(vcpu));
@@ -148,7 +149,18 @@ static noinline bool ring_store(struct kvm_vcpu *vcpu)
 		kvm_rsp_read(vcpu);
 	vmx_set_rflags(vcpu, rflags);
 	return kvm_ioeventfd_ring_store(vcpu, stores, set, gpa, bits,
-					segment_base(insn->seg, bits), NULL);
+					segment_base(insn->seg, bits), in_fastpath,
+					NULL);
+}
+
+static noinline bool ring_store_in_fastpath(struct kvm_vcpu *vcpu)
+{
+	return ring_store(vcpu, true);
+}
+
+static noinline bool ring_store_in_handler(struct kvm_vcpu *vcpu)
+{
+	return ring_store(vcpu, false);
 }
 
 /**
@@ -206,7 +218,7 @@ fastpath_t vmx_ioeventfd_store(struct kvm_vcpu *vcpu)
 	}
 
 	kvm_ioeventfd_rcu_enter();
-	rung = ring_store(vcpu);
+	rung = ring_store_in_fastpath(vcpu);
 	kvm_ioeventfd_rcu_exit();
 	return rung ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
 }
@@ -220,5 +232,6 @@ fastpath_t vmx_ioeventfd_store(struct kvm_vcpu *vcpu)
  */
 int vmx_ioeventfd_handle(struct kvm_vcpu *vcpu)
 {
-	return kvm_ioeventfd_handle(vcpu, &to_vmx(vcpu)->ioeventfd, ring_store);
+	return kvm_ioeventfd_handle(vcpu, &to_vmx(vcpu)->ioeventfd,
+				    ring_store_in_handler);
 }

@@ -314,7 +314,15 @@ struct routes {
 	struct kvm_kernel_irq_routing_entry entry[NR_GSIS];
 };
 
+struct kvm_vm_stat_generic {
+	u64 irqfd_atomic;
+	u64 irqfd_deferred;
+};
+
 struct kvm {
+	struct {
+		struct kvm_vm_stat_generic generic;
+	} stat;
 	struct {
 		spinlock_t lock;
 		struct list_head items;
@@ -359,6 +367,7 @@ int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args);
 void kvm_irqfd_release(struct kvm *kvm);
 void kvm_irq_routing_update(struct kvm *kvm);
 void kvm_irq_routing_settle(struct kvm *kvm);
+void kvm_irqfd_update_stats(struct kvm *kvm);
 void kvm_irqfd_vm_init(struct kvm *kvm);
 int kvm_irqfd_init(void);
 void kvm_irqfd_exit(void);

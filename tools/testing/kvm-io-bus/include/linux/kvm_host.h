@@ -15,6 +15,12 @@ struct kvm {
 
 struct kvm_vcpu {
 	struct kvm *kvm;
+	struct {
+		struct {
+			u64 ioeventfd_rings;
+			u64 ioeventfd_unmatched;
+		} generic;
+	} stat;
 };
 
 int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args);

@@ -145,6 +145,31 @@ static inline uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+/* A binary statistic; -1 if KVM has none of this name. Closes @stats_fd. */
+static inline int64_t take_stat(int stats_fd, const char *name)
+{
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *descs, *desc;
+	uint64_t value = -1;
+	int i;
+
+	read_stats_header(stats_fd, &header);
+	descs = read_stats_descriptors(stats_fd, &header);
+	for (i = 0; i < header.num_desc; i++) {
+		desc = get_stats_descriptor(descs, i, &header);
+		if (!strcmp(desc->name, name))
+			read_stat_data(stats_fd, &header, desc, &value, 1);
+	}
+	free(descs);
+	close(stats_fd);
+	return value;
+}
+
+static inline int64_t vcpu_stat(struct kvm_vcpu *vcpu, const char *name)
+{
+	return take_stat(vcpu_get_stats_fd(vcpu), name);
+}
+
 enum guest_op_kind {
 	OP_STORE,
 	OP_LOAD,

@@ -1077,27 +1077,6 @@ TEST(system_management_mode)
 
 /* Statistics */
 
-static uint64_t stat_of(struct room *r, const char *name)
-{
-	int fd = vcpu_get_stats_fd(r->vcpu);
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *desc;
-	uint64_t value = 0;
-	unsigned int i;
-
-	read_stats_header(fd, &header);
-	desc = read_stats_descriptors(fd, &header);
-	for (i = 0; i < header.num_desc; i++) {
-		struct kvm_stats_desc *d = get_stats_descriptor(desc, i, &header);
-
-		if (!strcmp(d->name, name))
-			read_stat_data(fd, &header, d, &value, 1);
-	}
-	free(desc);
-	close(fd);
-	return value;
-}
-
 TEST(statistics)
 {
 	uint64_t exits[2] = { 0 }, io[2] = { 0 }, before, io_before, d;
@@ -1106,20 +1085,43 @@ TEST(statistics)
 	EACH_WAY(w, bus) {
 		enter(&r, many_guest, bus);
 		to_sync(&r);
-		before = stat_of(&r, "exits");
-		io_before = stat_of(&r, "io_exits");
+		before = vcpu_stat(r.vcpu, "exits");
+		io_before = vcpu_stat(r.vcpu, "io_exits");
 		to_sync(&r);
 		EXPECT_EQ(2 * KICKS, eventfd_take(r.fd));
-		d = stat_of(&r, "io_exits") - io_before;
+		d = vcpu_stat(r.vcpu, "io_exits") - io_before;
 		if (!w)
 			io[!!bus] = d;
 		EXPECT_EQ(io[!!bus], d) TH_LOG("%s", ways[w].name);
 		/* Ticks of the host are exits, too. */
-		d = stat_of(&r, "exits") - before;
+		d = vcpu_stat(r.vcpu, "exits") - before;
 		if (!w)
 			exits[!!bus] = d;
 		EXPECT_LE(KICKS, d);
 		EXPECT_GT(exits[!!bus] + KICKS, d);
+		leave(&r);
+	}
+}
+
+TEST(rings_are_counted)
+{
+	int64_t rings, in_fastpath;
+	struct room r;
+
+	EACH_WAY(w, bus) {
+		enter(&r, many_guest, bus);
+		to_sync(&r);
+		rings = vcpu_stat(r.vcpu, "ioeventfd_rings");
+		in_fastpath = vcpu_stat(r.vcpu, "ioeventfd_fastpath_rings");
+		EXPECT_EQ(KICKS, rings);
+		to_sync(&r);
+		EXPECT_EQ(2 * KICKS, eventfd_take(r.fd));
+		EXPECT_EQ(rings + KICKS, vcpu_stat(r.vcpu, "ioeventfd_rings"));
+		/* By now, the page tables mark the page as MMIO. */
+		EXPECT_EQ(in_fastpath + (w == 2 ? KICKS : 0),
+			  vcpu_stat(r.vcpu, "ioeventfd_fastpath_rings"))
+			TH_LOG("%s", ways[w].name);
+		EXPECT_EQ(0, vcpu_stat(r.vcpu, "ioeventfd_unmatched"));
 		leave(&r);
 	}
 }
@@ -1149,12 +1151,12 @@ TEST(instruction_replaced)
 			EXPECT_EQ(KICKS, eventfd_take(r.fd))
 				TH_LOG("%s", ways[w].name);
 			memcpy(code, mov_nop, sizeof(mov_nop));
-			before = stat_of(&r, "insn_emulation");
+			before = vcpu_stat(r.vcpu, "insn_emulation");
 			to_sync(&r);
 			EXPECT_EQ(KICKS, eventfd_take(r.fd))
 				TH_LOG("%s", ways[w].name);
 			/* The short cuts, if there are any, decode it again. */
-			d = stat_of(&r, "insn_emulation") - before;
+			d = vcpu_stat(r.vcpu, "insn_emulation") - before;
 			if (w && (!host_cpu_is_intel || fast_mmio()))
 				EXPECT_GT(260, d) TH_LOG("%s", ways[w].name);
 		}
