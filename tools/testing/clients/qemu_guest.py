@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -61,7 +62,7 @@ class Timeline:
 class Guest:
     """QEMU with a guest that takes commands on its serial port."""
 
-    def __init__(self, folder, kernel, initrd, args, limit):
+    def __init__(self, folder, kernel, initrd, args, limit, user=0):
         self.folder = folder
         self.limit = limit
         self.text = b''
@@ -79,8 +80,16 @@ class Guest:
                         '-serial', 'stdio',
                         '-qmp', 'unix:%s,server=on,wait=off' % self.qmp_path,
                         *args]
+        if user:
+            # No other user may reach the files
+            for i in self.command.index('-kernel') + 1, self.command.index('-initrd') + 1:
+                self.command[i] = shutil.copy(self.command[i], folder)
+            for path in [folder] + [os.path.join(folder, f) for f in os.listdir(folder)]:
+                os.chown(path, user, user)
+            os.chmod('/dev/kvm', 0o666)
         self.p = subprocess.Popen(self.command, stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, stderr=self.log)
+                                  stdout=subprocess.PIPE, stderr=self.log,
+                                  user=user, group=user, extra_groups=[user])
         os.set_blocking(self.p.stdout.fileno(), False)
         self.qmp_sock = None
 
@@ -220,6 +229,17 @@ class Guest:
                        d['rings']) for d in vm.doorbells or []]
         return found
 
+    def stats(self):
+        """What QEMU tells of KVM's statistics, summed up over the vCPUs."""
+        found = {}
+        for target in 'vm', 'vcpu':
+            for part in self.qmp('query-stats', target=target,
+                                 providers=[{'provider': 'kvm'}]):
+                for s in part['stats']:
+                    if isinstance(s['value'], int):
+                        found[s['name']] = found.get(s['name'], 0) + s['value']
+        return found
+
     def rings(self):
         return sum(n for _, n in self.doorbells())
 
@@ -251,7 +271,8 @@ class Kicks:
             guest.run(command, kicks.tracer)
 
     Afterwards: rings, how often doorbells have rung; left, writes to addresses
-    of doorbells that left for userspace; injected, interrupts by irqfd.
+    of doorbells that left for userspace; injected, interrupts by irqfd; stats, how
+    much KVM's statistics have grown, as QEMU tells.
     """
 
     def __init__(self, guest):
@@ -259,6 +280,8 @@ class Kicks:
 
     def __enter__(self):
         self.tracer = doorbells_tool.Tracer([str(self.guest.p.pid)])
+        # More than the tracer counts, for it is read before and after
+        self.stats = self.guest.stats()
         self.rings = -self.guest.rings()
         self.injected = -self.guest.injected()
         self.tracer.begin()
@@ -271,6 +294,8 @@ class Kicks:
             now = self.guest.doorbells()
             self.rings += sum(n for _, n in now)
             self.injected += self.guest.injected()
+            self.stats = {name: n - self.stats.get(name, 0)
+                          for name, n in self.guest.stats().items()}
             self.tracer.collect(0.2)
             self.exits, self.seconds = self.tracer.found(10)
             where = {(key[0], key[1]) for key, _ in now}

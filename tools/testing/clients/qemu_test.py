@@ -29,6 +29,7 @@ PORT = 8000             # of the web server
 TAP, TAP_HOST, TAP_GUEST = 'tap0', '192.168.77.1', '192.168.77.2'
 VSOCK_PORT, VSOCK_CID = 1234, 42
 ROUNDS, TRIES = 5, 4    # to learn what a request costs
+NOBODY = 65534          # a user that may nothing
 LIMIT = 150             # seconds without a word from a guest
 
 # What a doorbell of each kind of device looks like: bus, length, has a value
@@ -92,9 +93,9 @@ class Machine:
         self.add('virtio-scsi', 'id=scsi', 'num_queues=%d' % queues)
         self.args += ['-device', 'scsi-hd,bus=scsi.0,drive=' + name]
 
-    def start(self, kernel, initrd, limit=LIMIT):
+    def start(self, kernel, initrd, limit=LIMIT, user=0):
         begin = time.monotonic()
-        self.guest = Guest(self.folder, kernel, initrd, self.args, limit)
+        self.guest = Guest(self.folder, kernel, initrd, self.args, limit, user)
         self.guest.booted()
         boots.append(time.monotonic() - begin)
         return self.guest
@@ -126,6 +127,14 @@ def served(kicks, least):
     """The kicks were served in the kernel, and this many at least."""
     need('at least %d rings' % least, kicks.rings >= least, kicks.rings)
     need('no kick left for userspace', not kicks.left, kicks.left)
+    told = [kicks.stats.get(name) for name in
+            ('ioeventfd_rings', 'ioeventfd_unmatched', 'irqfd_atomic', 'irqfd_deferred')]
+    need('statistics of KVM', None not in told, kicks.stats)
+    need('query-stats tells as many rings', kicks.rings <= told[0] <= kicks.rings + 16,
+         (kicks.rings, told))
+    need('query-stats tells of no kick without a doorbell', told[1] == 0, told)
+    need('query-stats tells as many injections',
+         kicks.injected <= told[2] + told[3] <= kicks.injected + 16, (kicks.injected, told))
     return '%d rings' % kicks.rings
 
 
@@ -149,12 +158,20 @@ def rng(guest):
     return 'rng ' + served(kicks, 1)
 
 
-def net(guest, host, address, body_digest, least):
+def net_up(guest, address):
     guest.run('ip link set eth0 up && ip addr add %s/24 dev eth0' % address)
-    with Kicks(guest) as kicks:
-        said = guest.run('wget -q -O /tmp/f http://%s:%d/body && sha256sum /tmp/f'
-                         % (host, PORT), kicks.tracer)
+
+
+def fetch(guest, host, body_digest, tracer=None):
+    said = guest.run('wget -q -O /tmp/f http://%s:%d/body && sha256sum /tmp/f'
+                     % (host, PORT), tracer)
     need('the same bytes over the network', said.split()[:1] == [body_digest], said)
+
+
+def net(guest, host, address, body_digest, least):
+    net_up(guest, address)
+    with Kicks(guest) as kicks:
+        fetch(guest, host, body_digest, kicks.tracer)
     return 'net ' + served(kicks, least), kicks
 
 
@@ -175,7 +192,7 @@ class Web:
         self.p.wait()
 
 
-def basic(machine, kernel, initrd, blocks=32, queues=None, with_net=True):
+def basic(machine, kernel, initrd, blocks=32, queues=None, with_net=True, user=0):
     """Two disks, a source of random numbers, a network: all of them used."""
     queue = [] if queues is None or machine.kind == 'mmio' else \
         ['num-queues=%d' % queues]
@@ -187,7 +204,7 @@ def basic(machine, kernel, initrd, blocks=32, queues=None, with_net=True):
         machine.args += ['-netdev', 'user,id=n']
         machine.add('virtio-net', 'netdev=n')
     try:
-        guest = machine.start(kernel, initrd)
+        guest = machine.start(kernel, initrd, user=user)
         n = shapes(guest, machine.kind, 3 + (2 if with_net else 0))
         said = ['%d doorbells' % n]
         said.append('blk ' + copy(guest, '/dev/vda', '/dev/vdb', blocks)[0])
@@ -278,10 +295,10 @@ def q35_legacy(kernel, initrd):
 
 
 def microvm(kernel, initrd, irqchip='split'):
-    """virtio-mmio: one register per device, told apart by data; split irqchip"""
+    """virtio-mmio: one register per device, told apart by data; split irqchip; no root"""
     m = Machine('mmio', irqchip=irqchip)
     try:
-        said = basic(m, kernel, initrd)[1]
+        said = basic(m, kernel, initrd, user=NOBODY)[1]
         disks_equal(m)
     finally:
         m.guest.end()
@@ -397,17 +414,22 @@ def post_back(guest, host):
     return 'back ' + served(kicks, 16)
 
 
-def vhost_net(kernel, initrd):
-    """frames through a vhost worker: kick by doorbell, call by irqfd"""
+def tap_up(machine):
+    """A network device by a tap of this VM and a vhost worker."""
     for command in (['modprobe', '-a', 'tun', 'vhost_net'],
                     ['ip', 'tuntap', 'add', TAP, 'mode', 'tap'],
                     ['ip', 'addr', 'add', TAP_HOST + '/24', 'dev', TAP],
                     ['ip', 'link', 'set', TAP, 'up']):
         subprocess.run(command, check=True)
+    machine.args += ['-netdev', 'tap,id=n,ifname=%s,script=no,downscript=no,vhost=on'
+                     % TAP]
+    machine.add('virtio-net', 'netdev=n')
+
+
+def vhost_net(kernel, initrd):
+    """frames through a vhost worker: kick by doorbell, call by irqfd"""
     m = Machine('modern')
-    m.args += ['-netdev', 'tap,id=n,ifname=%s,script=no,downscript=no,vhost=on'
-               % TAP]
-    m.add('virtio-net', 'netdev=n')
+    tap_up(m)
     web = Web('/tmp/web', MIB)
     try:
         g = m.start(kernel, initrd)
