@@ -264,6 +264,63 @@ class Guest:
         self.log.close()
 
 
+class Ioctls:
+    """The ioctls of KVM but KVM_RUN that this process's children make, by tracefs:
+
+        with Ioctls() as ioctls:
+            ...
+
+    Afterwards: ns, how long each took, by its number.
+    """
+    KVM, RUN = 0xae, 0xae80
+    ENTRY = re.compile(r'-(\d+) .* (\d+)\.(\d+): sys_ioctl(?:\(.*cmd: (\w+),.*| -> .*)$')
+
+    def __init__(self):
+        self.folder = '/sys/kernel/tracing/instances/ioctls'
+        self.ns = {}
+
+    def set(self, name, value):
+        with open(os.path.join(self.folder, name), 'w') as f:
+            f.write(str(value))
+
+    def __enter__(self):
+        os.mkdir(self.folder)
+        self.set('buffer_size_kb', 1 << 15)
+        self.set('options/event-fork', 1)
+        self.set('set_event_pid', os.getpid())
+        for event in 'enter', 'exit':
+            self.set('events/syscalls/sys_%s_ioctl/enable' % event, 1)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            self.set('tracing_on', 0)
+            if not kind:
+                with open(os.path.join(self.folder, 'trace')) as f:
+                    self.collect(f)
+        finally:
+            os.rmdir(self.folder)
+        return False
+
+    def collect(self, lines):
+        begun = {}          # thread: ioctl, when
+        for line in lines:
+            m = re.search(r'entries-in-buffer/entries-written: (\d+)/(\d+)', line)
+            if m and m.group(1) != m.group(2):
+                raise Failed('the trace is not whole: ' + line)
+            m = self.ENTRY.search(line)
+            if not m:
+                continue
+            thread, seconds, fraction, number = m.groups()
+            now = int(seconds) * 10**9 + int(fraction.ljust(9, '0'))
+            if number:
+                begun[thread] = int(number, 16), now
+            elif thread in begun:
+                number, since = begun.pop(thread)
+                if number >> 8 & 0xff == self.KVM and number != self.RUN:
+                    self.ns.setdefault(number, []).append(now - since)
+
+
 class Kicks:
     """What became of the kicks while something was done:
 

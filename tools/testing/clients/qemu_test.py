@@ -5,10 +5,12 @@ served their kicks. Runs in a VM with KVM in it.
 
     qemu_test.py KERNEL INITRD [--short] [NAME...]
     qemu_test.py KERNEL INITRD --requests
+    qemu_test.py KERNEL INITRD --boot
     qemu_test.py --list
 
 With --requests: what a request of virtio-blk costs, in nanoseconds, or in
-instructions with a clock that counts those; two transports.
+instructions with a clock that counts those; two transports. With --boot: the same of
+KVM's ioctls while a guest boots, with a disk of one queue and of 64.
 """
 import fnmatch
 import hashlib
@@ -21,7 +23,7 @@ import sys
 import threading
 import time
 
-from qemu_guest import Failed, Guest, Kicks, Silent, Stuck, digest, doorbells_tool
+from qemu_guest import Failed, Guest, Ioctls, Kicks, Silent, Stuck, digest, doorbells_tool
 
 MIB = 1 << 20
 BLOCK = 16 << 10
@@ -30,6 +32,7 @@ TAP, TAP_HOST, TAP_GUEST = 'tap0', '192.168.77.1', '192.168.77.2'
 VSOCK_PORT, VSOCK_CID = 1234, 42
 ROUNDS, TRIES = 5, 4    # to learn what a request costs
 NOBODY = 65534          # a user that may nothing
+BOOT_IOCTLS = {'ioeventfd': 0x4040ae79, 'memory': 0x4020ae46, 'routing': 0x4008ae6a}
 LIMIT = 150             # seconds without a word from a guest
 
 # What a doorbell of each kind of device looks like: bus, length, has a value
@@ -538,6 +541,24 @@ def request_cost(g, kind, disk, few, many, told):
           flush=True)
 
 
+def boot(kernel, initrd):
+    """What QEMU waits for KVM while microvm boots, whose disk has so many queues: all
+    ioctls but KVM_RUN. QEMU assigns an ioeventfd for each queue, whatever the guest
+    uses. The boot itself takes seconds, and now and then twice as long."""
+    for queues in 1, 64:
+        m = Machine('mmio', irqchip='split')
+        m.disk('a', bytes(MIB), 'num-queues=%d' % queues)
+        with Ioctls() as ioctls:
+            m.start(kernel, initrd)
+        m.guest.end()
+        need('an ioeventfd for each queue',
+             len(ioctls.ns[BOOT_IOCTLS['ioeventfd']]) >= queues, ioctls.ns)
+        for name, number in BOOT_IOCTLS.items():
+            print('# cost boot %s-%d %d' % (name, queues, sum(ioctls.ns[number])))
+        print('# cost boot all-%d %d' % (queues, sum(map(sum, ioctls.ns.values()))),
+              flush=True)
+
+
 TESTS = [
     # function, is it in the short set
     (q35_modern, True),
@@ -578,6 +599,9 @@ def main():
     kernel, initrd, *words = words
     if words == ['--requests']:
         requests(kernel, initrd)
+        return 0
+    if words == ['--boot']:
+        boot(kernel, initrd)
         return 0
     short = '--short' in words
     names = [w for w in words if w != '--short']
