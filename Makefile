@@ -54,6 +54,11 @@ vm:
 modules:
 	@tools/modules/build
 
+#: make deb          Debian packages of the modules and the tool, for hosts: build/deb/
+.PHONY: deb
+deb:
+	@tools/deb/build
+
 #: make series       the three series as patches: build/series/*/*.patch
 .PHONY: series
 series:
@@ -112,6 +117,8 @@ clean:
 #:   SMP     processors of a VM        make vm SMP=4 CMD='nproc'
 #:   MEM     its memory in MiB         make vm MEM=4096 CMD='free -m'
 #:   KVER    another kernel of Debian  make modules KVER=6.12.117+deb12-amd64
+#:   SIGN_KEY, SIGN_CERT             sign the modules of the packages
+#:                                     make deb SIGN_KEY=mok.key SIGN_CERT=mok.crt
 #:   ARCH    another machine, which    make vm ARCH=powernv8 CMD='./program words'
 #:           runs a static program
 #:   CPU     intel or amd: an emulated   make vm CPU=intel CMD='./program words'
