@@ -16,20 +16,10 @@ import sys
 import tempfile
 import time
 
+from checks import Ringer, check, result
+
 tool, ringer_path = sys.argv[1:3]
 stock = os.environ.get('KVM') == 'stock'
-passed = failed = 0
-
-
-def check(what, ok, saw=''):
-    global passed, failed
-    if ok:
-        passed += 1
-        print('ok   ', what, flush=True)
-    else:
-        failed += 1
-        print('FAIL ', what, '' if saw == '' else '\n      saw: %s' % (saw,),
-              flush=True)
 
 
 def run(*words, status=0):
@@ -39,26 +29,6 @@ def run(*words, status=0):
         check('kvm_doorbells %s' % ' '.join(words), False,
               'status %d\n%s%s' % (p.returncode, p.stdout, p.stderr))
     return p.stdout + p.stderr if status else p.stdout
-
-
-class Ringer:
-    def __init__(self):
-        self.p = subprocess.Popen([ringer_path], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
-        assert self.p.stdout.readline() == 'ready\n'
-        self.pid = str(self.p.pid)
-
-    def tell(self, line):
-        self.p.stdin.write(line + '\n')
-        self.p.stdin.flush()
-
-    def rounds(self, n):
-        self.tell(str(n))
-        return self.p.stdout.readline()
-
-    def end(self):
-        self.p.stdin.close()
-        return self.p.wait()
 
 
 def doorbells(vm):
@@ -72,7 +42,7 @@ MMIO = ('mmio', 0xd0000, None, None)
 
 def test_list():
     check('no VM, no lines', run('list') == 'no VM\n', run('list'))
-    r = Ringer()
+    r = Ringer(ringer_path)
     found = json.loads(run('--json', r.pid))['vms']
     check('both VMs of the process are found', len(found) == 2, found)
     vm = [v for v in found if v['doorbells']][0]
@@ -110,7 +80,7 @@ def test_list():
 
 
 def test_exits():
-    r = Ringer()
+    r = Ringer(ringer_path)
     quiet = json.loads(run('exits', '--json', '-t', '0.5'))
     check('a guest that does nothing has no exits', quiet['exits'] == [], quiet)
     r.tell('run')
@@ -150,7 +120,7 @@ def test_exits():
 
 
 def test_watch():
-    r = Ringer()
+    r = Ringer(ringer_path)
     r.tell('run')
     lines = run('watch', '--json', '-n', '1', '-c', '3').splitlines()
     page = run('watch', '-n', '1', '-c', '2', r.pid)
@@ -246,7 +216,7 @@ def test_ends():
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     n = 0
     while time.monotonic() < end:
-        r = Ringer()
+        r = Ringer(ringer_path)
         r.rounds(5)
         r.end()
         n += 1
@@ -258,7 +228,7 @@ def test_ends():
 
 
 def test_stock():
-    r = Ringer()
+    r = Ringer(ringer_path)
     r.tell('run')
     page = run('list', r.pid)
     check('stock: the tool says that doorbells are not told',
@@ -272,5 +242,4 @@ def test_stock():
 for test in [test_stock] if stock else [test_list, test_exits, test_watch,
                                         test_ends]:
     test()
-print('%d passed, %d failed' % (passed, failed))
-sys.exit(failed != 0)
+result()
