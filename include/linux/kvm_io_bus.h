@@ -57,10 +57,13 @@ struct kvm_io_ranges {
  *	kvm->ioeventfd_lock, read under RCU
  * @ranges: the ranges of devices; written under kvm->slots_lock, read under
  *	RCU. The devices themselves are used under kvm->srcu.
+ * @post_ranges: the ioeventfds that cover a range, by its start; written under
+ *	kvm->ioeventfd_lock, read under RCU
  */
 struct kvm_io_bus {
 	struct kvm_io_index ioeventfds;
 	struct kvm_io_ranges ranges;
+	struct kvm_io_index post_ranges;
 };
 
 /**
@@ -69,12 +72,22 @@ struct kvm_io_bus {
  * @data: the value written, if @match
  * @len: width of the write in bytes: 1, 2, 4 or 8; 0 for any width
  * @match: true to compare @data; false if @len is 0
+ * @mask: the bits of the value to compare with @data, if @match; 0 for all bits
+ *	of @len bytes
+ * @post: where in userspace the value of the write is stored; 0 for nowhere. It
+ *	tells no two ioeventfds apart.
+ * @size: size of the range in bytes, if the ioeventfd covers a range; else 0
+ * @stride: distance between two registers of the range, a power of 2
  */
 struct kvm_ioeventfd_key {
 	u64 addr;
 	u64 data;
 	u8 len;
 	bool match;
+	u64 mask;
+	unsigned long post;
+	u32 size;
+	u32 stride;
 };
 
 /**

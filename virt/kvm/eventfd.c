@@ -6,9 +6,51 @@
  */
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
+#include <linux/log2.h>
+#include <linux/uaccess.h>
 
 #include "ioeventfd.h"
 #include "irqfd.h"
+
+/* The arguments of KVM_IOEVENTFD_FLAG_DATAMASK. */
+static bool datamask_valid(const struct kvm_ioeventfd *args)
+{
+	if (!(args->flags & KVM_IOEVENTFD_FLAG_DATAMASK))
+		return true;
+	if (!(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || !args->datamask)
+		return false;
+	/* Bits that no value has, or that are not compared. */
+	return !(args->datamask & ~(~0ULL >> (64 - 8 * args->len))) &&
+	       !(args->datamatch & ~args->datamask);
+}
+
+/* The arguments of KVM_IOEVENTFD_FLAG_POST_RANGE. */
+static bool range_valid(const struct kvm_ioeventfd *args)
+{
+	if (!(args->flags & KVM_IOEVENTFD_FLAG_POST_RANGE))
+		return true;
+	if (!(args->flags & KVM_IOEVENTFD_FLAG_POST_WRITE) ||
+	    (args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
+		return false;
+	/* A width is a power of 2, so the stride is a multiple of it. */
+	return is_power_of_2(args->post_stride) && args->post_stride >= args->len &&
+	       args->post_size && !(args->post_size & (args->post_stride - 1)) &&
+	       args->addr + args->post_size >= args->addr;
+}
+
+/* The arguments of KVM_IOEVENTFD_FLAG_POST_WRITE. */
+static bool post_valid(const struct kvm_ioeventfd *args)
+{
+	unsigned long post = untagged_addr((unsigned long)args->post_addr);
+	unsigned long size = args->len;
+
+	if (!(args->flags & KVM_IOEVENTFD_FLAG_POST_WRITE))
+		return true;
+	if (args->flags & KVM_IOEVENTFD_FLAG_POST_RANGE)
+		size = args->post_size;
+	return args->len && post && post == args->post_addr &&
+	       !(post & (args->len - 1)) && access_ok((void __user *)post, size);
+}
 
 /**
  * kvm_ioeventfd - the KVM_IOEVENTFD ioctl
@@ -23,8 +65,8 @@
  * Return:
  * * 0		- done
  * * -EINVAL	- the length is not 0, 1, 2, 4 or 8; the range wraps; a flag is
- *		  unknown; there is a value to match and no length; or the fd is
- *		  not an eventfd
+ *		  unknown; there is a value to match and no length; an argument
+ *		  of a flag is not valid; or the fd is not an eventfd
  * * -EBADF	- the fd is not open
  * * -EEXIST	- assign: the VM has an ioeventfd that collides with this one
  * * -ENOENT	- deassign: the VM has no such ioeventfd
@@ -56,6 +98,12 @@ int kvm_ioeventfd(struct kvm *kvm, struct kvm_ioeventfd *args)
 	 * effect.
 	 */
 	if (args->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK)
+		return -EINVAL;
+	if (!datamask_valid(args))
+		return -EINVAL;
+	if (!range_valid(args))
+		return -EINVAL;
+	if (!post_valid(args))
 		return -EINVAL;
 
 	return kvm_ioeventfd_assign(kvm, args);

@@ -9,6 +9,7 @@
  *	io_bus_fastpath.c	what exit handlers of an architecture call
  *
  * Order. A write signals the ioeventfd that it matches, and no device gets it.
+ * An ioeventfd at the address of the write comes before one that covers a range.
  * Other accesses go to the devices with a range that holds the whole access.
  * The narrowest range comes first, and of equal ranges the one registered
  * first. The first device that accepts the access ends the search.
@@ -19,6 +20,7 @@
  *  -------------------  -------------------  ----------  ---------------------
  *  index of sets        kvm->ioeventfd_lock  RCU         kfree_rcu()
  *  sets, their tables   kvm->ioeventfd_lock  RCU         kfree_rcu()
+ *  index of post ranges kvm->ioeventfd_lock  RCU         kfree_rcu()
  *  ioeventfds           kvm->ioeventfd_lock  RCU         kfree_rcu(), after
  *                                                        kvm_ioeventfd_kill()
  *  array of ranges      kvm->slots_lock      RCU         kvfree_rcu()
@@ -63,30 +65,93 @@
 
 #include "io_bus.h"
 #include "io_bus_ranges.h"
+#include "ioeventfd_post.h"
+#include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 
-static __always_inline bool signal_match(struct kvm_vcpu *vcpu,
-					 enum kvm_bus bus_idx, gpa_t addr,
-					 int len, const void *val)
+/*
+ * The ioeventfd of a range for a write that matches none at its own address.
+ * Not inline: kicks, and buses without ranges, would pay for it.
+ */
+static noinline struct kvm_kernel_ioeventfd *
+match_range(struct kvm_io_bus *bus, gpa_t addr, int len, const void *val)
 {
-	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
 	struct kvm_ioeventfd_set *set;
-	bool signalled;
+
+	set = kvm_ioeventfd_range_find(&bus->post_ranges, addr);
+	return set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
+}
+
+/*
+ * Returns 0 if the write has signalled an ioeventfd. -EOPNOTSUPP: it matches none.
+ * -EFAULT: it matches one that stores the value, but the page at *@post is not
+ * there.
+ */
+static __always_inline int signal_match(struct kvm_vcpu *vcpu,
+					enum kvm_bus bus_idx, gpa_t addr,
+					int len, const void *val,
+					unsigned long *post)
+{
+	struct kvm_io_bus *bus = &vcpu->kvm->buses[bus_idx];
+	struct kvm_kernel_ioeventfd *ioeventfd;
+	struct kvm_ioeventfd_set *set;
+	int ret;
 
 	rcu_read_lock();
+again:
 	set = kvm_io_bus_find_set(vcpu->kvm, bus_idx, addr);
-	if (set)
-		ioeventfd = kvm_ioeventfd_set_match(set, len, val);
-	signalled = ioeventfd && kvm_ioeventfd_signal(ioeventfd);
-	if (signalled) {
+	ioeventfd = set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
+	if (!ioeventfd && unlikely(rcu_access_pointer(bus->post_ranges.root)))
+		ioeventfd = match_range(bus, addr, len, val);
+	if (!ioeventfd)
+		goto none;
+
+	if (unlikely(READ_ONCE(ioeventfd->posts))) {
+		*post = (unsigned long)addr + ioeventfd->post_offset;
+		ret = kvm_ioeventfd_post(ioeventfd, addr,
+					 kvm_ioeventfd_load(val, len));
+		goto done;
+	}
+	ret = kvm_ioeventfd_signal(ioeventfd) ? 0 : -ENOENT;
+done:
+	if (likely(!ret)) {
 		++vcpu->stat.generic.ioeventfd_rings;
 		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
-	} else if (set && len) {
-		/* A write of unknown width comes again, with its width. */
-		++vcpu->stat.generic.ioeventfd_unmatched;
+	} else if (ret == -ENOENT) {
+		/* It was unregistered meanwhile, so it is not found again. */
+		goto again;
 	}
 	rcu_read_unlock();
-	return signalled;
+	return ret;
+
+none:
+	/* A write of unknown width comes again, with its width. */
+	if (set && len)
+		++vcpu->stat.generic.ioeventfd_unmatched;
+	rcu_read_unlock();
+	return -EOPNOTSUPP;
+}
+
+/* How often to make a page present that is taken away at once. */
+#define POST_TRIES	16
+
+/*
+ * Makes the page at @post present and tries again, as signal_match(). The
+ * ioeventfd, its address and the memory there may change meanwhile.
+ */
+static noinline int signal_after_fault(struct kvm_vcpu *vcpu,
+				       enum kvm_bus bus_idx, gpa_t addr,
+				       int len, const void *val,
+				       unsigned long post)
+{
+	int ret = -EFAULT, i;
+
+	for (i = 0; ret == -EFAULT && i < POST_TRIES; i++) {
+		if (!kvm_ioeventfd_post_fault_in(post, len))
+			break;
+		ret = signal_match(vcpu, bus_idx, addr, len, val, &post);
+	}
+	return ret;
 }
 
 static __always_inline int access_dev(struct kvm_vcpu *vcpu,
@@ -143,17 +208,26 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
  * @len: width in bytes; 0 on the fast MMIO bus
  * @val: @len bytes in host order, at any alignment
  *
- * Context: process context; sleeps if a device does; kvm->srcu held for
- * reading.
+ * Context: process context; sleeps if a device does, or if an ioeventfd stores
+ * the value to a page that is not there; kvm->srcu held for reading.
  * Return: 0 if an ioeventfd or a device took the write, else -EOPNOTSUPP.
  */
 int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		     int len, const void *val)
 {
+	unsigned long post;
+	int err;
+
 	/* Pairs with the smp_mb() of a registration. */
 	smp_rmb();
-	if (signal_match(vcpu, bus_idx, addr, len, val))
+	err = signal_match(vcpu, bus_idx, addr, len, val, &post);
+	if (unlikely(err == -EFAULT))
+		err = signal_after_fault(vcpu, bus_idx, addr, len, val, post);
+	if (!err)
 		return 0;
+	/* The write matches an ioeventfd, so no device gets it. */
+	if (unlikely(err != -EOPNOTSUPP))
+		return -EOPNOTSUPP;
 	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_write);

@@ -3,7 +3,8 @@
  * The ioeventfds, irqfds and devices of a VM in debugfs, in the directory of
  * the VM below /sys/kernel/debug/kvm:
  *
- *	ioeventfds	bus, address, length, value, rings
+ *	ioeventfds	bus, address, length, value, rings, address of the posted
+ *			value, size and stride of a range
  *	irqfds		GSI, route, how events were injected, resamples
  *	bus		ranges of in-kernel devices in order, and callbacks
  *
@@ -55,7 +56,31 @@ static unsigned long ioeventfds_list(struct kvm *kvm, void *info,
 
 static void ioeventfds_head(struct seq_file *m)
 {
-	seq_puts(m, "# bus address length value rings\n");
+	seq_puts(m, "# bus address length value rings post range\n");
+}
+
+/* The value, and the mask if it is not for all bits of the width. */
+static void value_show(struct seq_file *m, const struct kvm_ioeventfd_key *key)
+{
+	if (!key->match)
+		seq_puts(m, "any ");
+	else if (key->mask == ~0ULL >> (64 - 8 * key->len))
+		seq_printf(m, "0x%llx ", key->data);
+	else
+		seq_printf(m, "0x%llx/0x%llx ", key->data, key->mask);
+}
+
+/* Where values are stored, then size and stride of a range. */
+static void post_show(struct seq_file *m, const struct kvm_ioeventfd_key *key)
+{
+	if (key->post)
+		seq_printf(m, "0x%lx ", key->post);
+	else
+		seq_puts(m, "- ");
+	if (key->size)
+		seq_printf(m, "0x%x/%u\n", key->size, key->stride);
+	else
+		seq_puts(m, "-\n");
 }
 
 static void ioeventfds_line(struct seq_file *m, const void *entry)
@@ -67,11 +92,9 @@ static void ioeventfds_line(struct seq_file *m, const void *entry)
 		seq_printf(m, "%u ", info->key.len);
 	else
 		seq_puts(m, "any ");
-	if (info->key.match)
-		seq_printf(m, "0x%llx ", info->key.data);
-	else
-		seq_puts(m, "any ");
-	seq_printf(m, "%lu\n", info->rings);
+	value_show(m, &info->key);
+	seq_printf(m, "%lu ", info->rings);
+	post_show(m, &info->key);
 }
 
 static const struct view ioeventfds_view = {

@@ -10,6 +10,8 @@
 #include <trace/events/kvm_ioeventfd.h>
 
 #include "io_bus.h"
+#include "ioeventfd_post.h"
+#include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 
 /* Interrupts are off, or on for PREEMPT_RT. */
@@ -23,12 +25,6 @@ static __always_inline bool signal_irqoff(struct kvm_kernel_ioeventfd *ioeventfd
 	return true;
 }
 
-/* The lowest @len bytes of a value; @len is not 0. */
-static __always_inline u64 low_bytes(u64 value, int len)
-{
-	return value & ~0ULL >> (64 - 8 * len);
-}
-
 /* The ioeventfd of @set for a write, or NULL. */
 static __always_inline struct kvm_kernel_ioeventfd *
 find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
@@ -37,9 +33,21 @@ find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
 
 	ioeventfd = kvm_ioeventfd_set_match_len(set, len);
 	if (!ioeventfd)
-		ioeventfd = kvm_ioeventfd_set_match_value(set, len,
-							  low_bytes(value, len));
+		ioeventfd = kvm_ioeventfd_set_match_value(set, len, value);
 	return ioeventfd;
+}
+
+/* The ioeventfds at an address, or the range that has a register there. */
+static __always_inline struct kvm_ioeventfd_set *
+search(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
+{
+	const struct kvm_io_index *ranges = &kvm->buses[bus_idx].post_ranges;
+	struct kvm_ioeventfd_set *set;
+
+	set = kvm_io_bus_find_set(kvm, bus_idx, addr);
+	if (set || likely(!rcu_access_pointer(ranges->root)))
+		return set;
+	return kvm_ioeventfd_range_find(ranges, addr);
 }
 
 /**
@@ -52,7 +60,8 @@ find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the ioeventfds at @addr; NULL if there are none.
+ * Return: the ioeventfds at @addr, else that of a range with a register at @addr;
+ * NULL if there are none.
  */
 struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
 					    enum kvm_bus bus_idx, gpa_t addr)
@@ -61,8 +70,8 @@ struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
 	smp_rmb();
 	/* With a constant, the address of the bus is no computation. */
 	if (bus_idx == KVM_PIO_BUS)
-		return kvm_io_bus_find_set(vcpu->kvm, KVM_PIO_BUS, addr);
-	return kvm_io_bus_find_set(vcpu->kvm, KVM_MMIO_BUS, addr);
+		return search(vcpu->kvm, KVM_PIO_BUS, addr);
+	return search(vcpu->kvm, KVM_MMIO_BUS, addr);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_search);
 
@@ -95,13 +104,19 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_any);
  * Context: the RCU read-side critical section of the search; interrupts off,
  * except on PREEMPT_RT. Not under raw spinlocks. Needs no lock of KVM.
  * Return: true if an ioeventfd was signalled. If not, the caller passes the
- * access to kvm_io_bus_write(), which looks for ioeventfds again.
+ * access to kvm_io_bus_write(), which looks for ioeventfds again, and waits for
+ * the page where a value is to be stored.
  */
 bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
 			   gpa_t addr, int len, u64 value)
 {
 	struct kvm_kernel_ioeventfd *ioeventfd = find_match(set, len, value);
 
-	return ioeventfd && signal_irqoff(ioeventfd, bus_idx, addr, len);
+	if (likely(ioeventfd && !READ_ONCE(ioeventfd->posts)))
+		return signal_irqoff(ioeventfd, bus_idx, addr, len);
+	if (!ioeventfd || kvm_ioeventfd_post(ioeventfd, addr, value))
+		return false;
+	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+	return true;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);

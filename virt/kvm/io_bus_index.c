@@ -217,6 +217,60 @@ void *kvm_io_index_find_last(const struct kvm_io_index *index)
 	return ptr;
 }
 
+/*
+ * The pointer of the greatest key in the node that @key leads to, if that key is
+ * not above @key. Else NULL, and *@bound is a lower bound for all keys of the
+ * node; 0 if it is the first node.
+ */
+static void *floor_in_node(const struct kvm_io_index *index, u64 key, u64 *bound)
+{
+	const struct kvm_io_index_node *node;
+	void *ptr = rcu_dereference(index->root);
+	const u64 *k;
+
+	*bound = 0;
+	do {
+		node = ptr;
+		if (!node)
+			return NULL;
+		/* @key is below the padding, so the position is valid. */
+		k = kvm_io_index_search(node->key, READ_ONCE(node->half), key);
+		if (node->level && k != node->key)
+			*bound = READ_ONCE(*k);
+		ptr = rcu_dereference(node->ptr[k - node->key]);
+	} while (node->level);
+	return READ_ONCE(*k) <= key ? ptr : NULL;
+}
+
+/**
+ * kvm_io_index_find_floor - look up the greatest key that is not above a key
+ * @index: the index, which does not have KVM_IO_INDEX_PAD
+ * @key: the key
+ *
+ * A removal leaves the lower bounds above a node as they are. So all keys of
+ * the node that @key leads to may be above @key. Then the key is the last one
+ * below the lower bound of this node.
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: the pointer stored for that key, or NULL if all keys are above @key.
+ */
+void *kvm_io_index_find_floor(const struct kvm_io_index *index, u64 key)
+{
+	unsigned int seq;
+	u64 bound;
+	void *ptr;
+
+	do {
+		/* Pairs with the write sections of this file. */
+		seq = raw_seqcount_begin(&index->seq);
+		ptr = floor_in_node(index, min(key, KVM_IO_INDEX_PAD - 1), &bound);
+		if (!ptr && bound)
+			ptr = floor_in_node(index, bound - 1, &bound);
+	} while (unlikely(read_seqcount_retry(&index->seq, seq)));
+
+	return ptr;
+}
+
 /**
  * kvm_io_index_locate - look up a key for a writer
  * @index: the index

@@ -107,6 +107,7 @@ static __always_inline const u64 *kvm_io_index_search(const u64 *key,
 }
 
 void *kvm_io_index_find_last(const struct kvm_io_index *index);
+void *kvm_io_index_find_floor(const struct kvm_io_index *index, u64 key);
 
 /**
  * kvm_io_index_find - look up a key

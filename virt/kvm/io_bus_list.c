@@ -10,6 +10,7 @@
 
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
+#include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 
 /* The number of ioeventfds to list before other writers get a chance. */
@@ -22,24 +23,56 @@ static struct kvm_io_device *range_dev(struct kvm *kvm,
 					 lockdep_is_held(&kvm->slots_lock));
 }
 
-/* The position of a walk through all ioeventfds. */
+/* The position of a walk through the ioeventfds of an index. */
 struct list_cursor {
 	enum kvm_bus bus;
+	/* Those that cover a range. */
+	bool ranges;
 	u64 addr;
 	struct kvm_ioeventfd_set_cursor set;
 };
 
-/* Lists some ioeventfds at one address. Returns false at the end of the bus. */
+/* What is listed of an ioeventfd at @cursor. */
+static struct kvm_ioeventfd_info
+ioeventfd_info(const struct list_cursor *cursor,
+	       const struct kvm_ioeventfd_set *set,
+	       const struct kvm_kernel_ioeventfd *ioeventfd)
+{
+	struct kvm_ioeventfd_info info = {
+		.bus = cursor->bus,
+		.key.addr = cursor->addr,
+		.key.data = ioeventfd->data,
+		.key.len = ioeventfd->len,
+		.key.match = ioeventfd->match,
+		.key.mask = ioeventfd->mask,
+		.rings = READ_ONCE(ioeventfd->rings),
+	};
+
+	if (ioeventfd->posts)
+		info.key.post = (unsigned long)cursor->addr + ioeventfd->post_offset;
+	if (cursor->ranges) {
+		const struct kvm_ioeventfd_range *range;
+
+		range = container_of(set, struct kvm_ioeventfd_range, set);
+		info.key.size = range->size;
+		info.key.stride = range->stride;
+	}
+	return info;
+}
+
+/* Lists some ioeventfds at one address. Returns false at the end of the index. */
 static bool list_chunk(struct kvm *kvm, struct list_cursor *cursor,
 		       struct kvm_ioeventfd_info *info, unsigned long max,
 		       unsigned long *nr)
 {
+	const struct kvm_io_bus *bus = &kvm->buses[cursor->bus];
 	struct kvm_kernel_ioeventfd *ioeventfd;
 	struct kvm_ioeventfd_set *set;
 	u64 addr = cursor->addr;
 	unsigned int i;
 
-	set = kvm_io_index_next(&kvm->buses[cursor->bus].ioeventfds, &cursor->addr);
+	set = kvm_io_index_next(cursor->ranges ? &bus->post_ranges : &bus->ioeventfds,
+				&cursor->addr);
 	if (!set)
 		return false;
 	/* The set at the old position is gone. */
@@ -56,14 +89,7 @@ static bool list_chunk(struct kvm *kvm, struct list_cursor *cursor,
 			return ++cursor->addr;
 		}
 		if (*nr < max)
-			info[*nr] = (struct kvm_ioeventfd_info) {
-				.bus = cursor->bus,
-				.key.addr = cursor->addr,
-				.key.data = ioeventfd->data,
-				.key.len = ioeventfd->len,
-				.key.match = ioeventfd->match,
-				.rings = READ_ONCE(ioeventfd->rings),
-			};
+			info[*nr] = ioeventfd_info(cursor, set, ioeventfd);
 		++*nr;
 	}
 	return true;
@@ -72,7 +98,8 @@ static bool list_chunk(struct kvm *kvm, struct list_cursor *cursor,
 /**
  * kvm_io_bus_list_ioeventfds - list all ioeventfds of a VM
  * @kvm: the VM
- * @info: filled with one entry per ioeventfd, in order of bus and address
+ * @info: filled with one entry per ioeventfd, in order of bus and address;
+ *	those of a bus that cover a range come last
  * @max: the size of @info, in entries
  *
  * Takes the lock for a part of the list at a time. An ioeventfd that comes or
@@ -91,8 +118,8 @@ unsigned long kvm_io_bus_list_ioeventfds(struct kvm *kvm,
 	unsigned int i;
 	bool more;
 
-	for (i = 0; i < KVM_NR_BUSES; i++) {
-		cursor = (struct list_cursor) { .bus = i };
+	for (i = 0; i < 2 * KVM_NR_BUSES; i++) {
+		cursor = (struct list_cursor) { .bus = i / 2, .ranges = i % 2 };
 		do {
 			mutex_lock(&kvm->ioeventfd_lock);
 			more = list_chunk(kvm, &cursor, info, max, &nr);

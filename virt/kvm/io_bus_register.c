@@ -11,6 +11,7 @@
 #include "io_bus.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
+#include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 
 /**
@@ -24,8 +25,10 @@ void kvm_io_bus_init(struct kvm *kvm)
 	unsigned int i;
 
 	memset(kvm->buses, 0, sizeof(kvm->buses));
-	for (i = 0; i < KVM_NR_BUSES; i++)
+	for (i = 0; i < ARRAY_SIZE(kvm->buses); i++) {
 		kvm_io_index_init(&kvm->buses[i].ioeventfds);
+		kvm_io_index_init(&kvm->buses[i].post_ranges);
+	}
 	mutex_init(&kvm->ioeventfd_lock);
 	kvm->nr_ioeventfds = 0;
 }
@@ -97,7 +100,7 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
  *	width on KVM_MMIO_BUS
  * @key: the writes that signal it
  * @eventfd: the eventfd; without an error, the ioeventfd takes over the
- *	caller's reference
+ *	caller's reference; NULL for none, if @key has a range
  *
  * Does not wait for readers.
  *
@@ -105,6 +108,8 @@ void kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
  * Return: 0; -EEXIST if a write can match both @key and an ioeventfd of this
  * bus; -ENOSPC if the VM has KVM_MAX_IOEVENTFDS; -ENOMEM. After an error,
  * nothing has changed.
+ * -EEXIST also means that an ioeventfd of this address and width has another mask.
+ * -EEXIST also means that the range overlaps another one.
  */
 int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
 				  const struct kvm_ioeventfd_key *key,
@@ -124,6 +129,9 @@ int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
 	set = kvm_io_index_locate(index, key->addr, &place);
 	if (kvm->nr_ioeventfds == KVM_MAX_IOEVENTFDS) {
 		ret = -ENOSPC;
+	} else if (key->size) {
+		ret = kvm_ioeventfd_range_add(&kvm->buses[bus_idx].post_ranges,
+					      key, ioeventfd);
 	} else if (set) {
 		ret = kvm_ioeventfd_set_add(set, ioeventfd);
 	} else {
@@ -149,6 +157,29 @@ int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
 	return ret;
 }
 
+/* Removes the ioeventfd of @key and @eventfd from its set. NULL: there is none. */
+static struct kvm_kernel_ioeventfd *
+remove_ioeventfd(struct kvm_io_index *index, const struct kvm_ioeventfd_key *key,
+		 const struct eventfd_ctx *eventfd)
+{
+	struct kvm_kernel_ioeventfd *ioeventfd;
+	struct kvm_io_index_place place;
+	struct kvm_ioeventfd_set *set;
+
+	set = kvm_io_index_locate(index, key->addr, &place);
+	if (!set)
+		return NULL;
+	ioeventfd = kvm_ioeventfd_set_lookup(set, key);
+	if (!ioeventfd || ioeventfd->eventfd != eventfd)
+		return NULL;
+	kvm_ioeventfd_set_del(set, ioeventfd);
+	if (!set->nr) {
+		kvm_io_index_remove(index, &place);
+		kvm_ioeventfd_set_free(set);
+	}
+	return ioeventfd;
+}
+
 /**
  * kvm_io_bus_unregister_ioeventfd - unregister an ioeventfd
  * @kvm: the VM
@@ -156,9 +187,9 @@ int kvm_io_bus_register_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
  * @key: the key of the registration
  * @eventfd: the eventfd of the registration
  *
- * On return, no earlier write is still signalling the eventfd, and no later
- * write will signal it. Waits for kicks of this ioeventfd only. Needs no
- * memory.
+ * On return, no earlier write is still storing its value or signalling the
+ * eventfd, and no later write will do so. Waits for kicks of this ioeventfd
+ * only. Needs no memory.
  *
  * Context: process context, may sleep. Takes kvm->ioeventfd_lock.
  * Return: 0; -ENOENT if there is no such registration.
@@ -168,27 +199,20 @@ int kvm_io_bus_unregister_ioeventfd(struct kvm *kvm, enum kvm_bus bus_idx,
 				    struct eventfd_ctx *eventfd)
 {
 	struct kvm_io_index *index = kvm_io_bus_ioeventfds(kvm, bus_idx);
-	struct kvm_kernel_ioeventfd *ioeventfd = NULL;
-	struct kvm_io_index_place place;
-	struct kvm_ioeventfd_set *set;
+	struct kvm_kernel_ioeventfd *ioeventfd;
 
 	mutex_lock(&kvm->ioeventfd_lock);
-	set = kvm_io_index_locate(index, key->addr, &place);
-	if (set)
-		ioeventfd = kvm_ioeventfd_set_lookup(set, key);
-	if (!ioeventfd || ioeventfd->eventfd != eventfd) {
-		mutex_unlock(&kvm->ioeventfd_lock);
-		return -ENOENT;
-	}
-
-	kvm->nr_ioeventfds--;
-	kvm_ioeventfd_set_del(set, ioeventfd);
-	if (!set->nr) {
-		kvm_io_index_remove(index, &place);
-		kvm_ioeventfd_set_free(set);
-	}
+	if (key->size)
+		ioeventfd = kvm_ioeventfd_range_del(&kvm->buses[bus_idx].post_ranges,
+						    key, eventfd);
+	else
+		ioeventfd = remove_ioeventfd(index, key, eventfd);
+	if (ioeventfd)
+		kvm->nr_ioeventfds--;
 	mutex_unlock(&kvm->ioeventfd_lock);
 
+	if (!ioeventfd)
+		return -ENOENT;
 	kvm_ioeventfd_kill(ioeventfd);
 	return 0;
 }
@@ -212,6 +236,7 @@ void kvm_io_bus_destroy(struct kvm *kvm)
 		struct kvm_io_bus *bus = &kvm->buses[i];
 
 		kvm_io_index_destroy(&bus->ioeventfds, kvm_ioeventfd_set_destroy);
+		kvm_io_index_destroy(&bus->post_ranges, kvm_ioeventfd_set_destroy);
 
 		pos = 0;
 		while ((range = kvm_io_ranges_next(&bus->ranges, &pos)))

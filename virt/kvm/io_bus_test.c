@@ -7,8 +7,11 @@
 #include <kunit/test.h>
 #include <linux/kthread.h>
 #include <linux/kvm_host.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
 #include <kvm/iodev.h>
 
+#include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 #include "io_bus_index.h"
 #include "io_bus_ranges.h"
@@ -634,6 +637,103 @@ static void ioctl_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvm_ioeventfd(t->kvm, &args), -EINVAL);
 }
 
+/* One mask per width; the bits that it has select the ioeventfd. */
+static void values_by_mask(struct kunit *test)
+{
+	struct kvm_ioeventfd_key key = { .len = 4, .match = true };
+	struct kvm_ioeventfd_set *set = kvm_ioeventfd_set_alloc();
+	struct kvm_kernel_ioeventfd *ioeventfd[32], *other;
+	unsigned int i, round;
+	u32 value;
+
+	KUNIT_ASSERT_NOT_NULL(test, set);
+	for (round = 0; round < 2; round++) {
+		key.mask = round ? 0xffff0000 : 0xffff;
+		for (i = 0; i < ARRAY_SIZE(ioeventfd); i++) {
+			key.data = round ? i << 16 : i;
+			ioeventfd[i] = kvm_ioeventfd_alloc(&key, NULL);
+			KUNIT_ASSERT_NOT_NULL(test, ioeventfd[i]);
+			KUNIT_ASSERT_EQ(test, kvm_ioeventfd_set_add(set, ioeventfd[i]), 0);
+		}
+		KUNIT_EXPECT_EQ(test, ring_add(set, 4, true, 99, &other), -EEXIST);
+		for (i = 0; i < ARRAY_SIZE(ioeventfd); i++) {
+			value = round ? i << 16 | 0x1234 : i | 0x12340000;
+			KUNIT_EXPECT_PTR_EQ(test, ring_match(set, 4, &value), ioeventfd[i]);
+			KUNIT_EXPECT_NULL(test, ring_match(set, 2, &value));
+		}
+		value = round ? 0x200001 : 0x10020;
+		KUNIT_EXPECT_NULL(test, ring_match(set, 4, &value));
+		for (i = 0; i < ARRAY_SIZE(ioeventfd); i++) {
+			kvm_ioeventfd_set_del(set, ioeventfd[i]);
+			kfree(ioeventfd[i]);
+		}
+	}
+	kvm_ioeventfd_set_free(set);
+}
+
+static int post_range(struct bus_test *t, u64 addr, u32 size, unsigned long post)
+{
+	struct kvm_ioeventfd_key key = {
+		.addr = addr, .len = 4, .size = size, .stride = 8, .post = post,
+	};
+
+	return kvm_io_bus_register_ioeventfd(t->kvm, KVM_MMIO_BUS, &key, NULL);
+}
+
+static void ranges_apart(struct kunit *test)
+{
+	struct bus_test *t = test->priv;
+	const struct kvm_io_index *ranges = &t->kvm->buses[KVM_MMIO_BUS].post_ranges;
+	unsigned int i, wrong = 0;
+
+	for (i = 0; i < 300; i++)
+		wrong += !!post_range(t, 0x1000 + i * 64, 32, 4096);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ(test, post_range(t, 0x1000 + 24, 16, 4096), -EEXIST);
+	KUNIT_EXPECT_EQ(test, post_range(t, 0xff0, 32, 4096), -EEXIST);
+	KUNIT_EXPECT_EQ(test, post_range(t, 0xff0, 16, 4096), 0);
+	rcu_read_lock();
+	for (i = 0; i < 300; i++) {
+		u64 at = 0x1000 + i * 64;
+
+		wrong += !kvm_ioeventfd_range_find(ranges, at);
+		wrong += !kvm_ioeventfd_range_find(ranges, at + 24);
+		wrong += !!kvm_ioeventfd_range_find(ranges, at + 4);
+		wrong += !!kvm_ioeventfd_range_find(ranges, at + 32);
+	}
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+}
+
+/* A value that is posted to memory of a process, until it is unmapped. */
+static void posted_value(struct kunit *test)
+{
+	struct bus_test *t = test->priv;
+	unsigned long page;
+	u32 val = 0x12345678, got = 0;
+	int idx;
+
+	page = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, page, 0);
+	KUNIT_ASSERT_EQ(test, post_range(t, 0x1000, 64, page), 0);
+	KUNIT_EXPECT_EQ(test, add(t, 0, 0x1000, 0x100), 0);
+	idx = srcu_read_lock(&t->kvm->srcu);
+	KUNIT_EXPECT_EQ(test, kvm_io_bus_write(t->vcpu, KVM_MMIO_BUS, 0x1008, 4, &val), 0);
+	KUNIT_EXPECT_EQ(test, get_user(got, (u32 __user *)(page + 8)), 0);
+	KUNIT_EXPECT_EQ(test, got, val);
+	KUNIT_EXPECT_EQ(test, t->nr_asked, 0);
+
+	vm_munmap(page, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, kvm_io_bus_write(t->vcpu, KVM_MMIO_BUS, 0x1008, 4, &val),
+			-EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, t->nr_asked, 0);
+	/* Another width is the device's. */
+	KUNIT_EXPECT_EQ(test, kvm_io_bus_write(t->vcpu, KVM_MMIO_BUS, 0x1008, 2, &val), 0);
+	KUNIT_EXPECT_EQ(test, t->nr_asked, 1);
+	srcu_read_unlock(&t->kvm->srcu, idx);
+}
+
 static struct kunit_case bus_test_cases[] = {
 	KUNIT_CASE(order_narrowest_first),
 	KUNIT_CASE(both_sides_of_a_nested_range),
@@ -650,6 +750,9 @@ static struct kunit_case bus_test_cases[] = {
 	KUNIT_CASE(thousand_values_in_slots),
 	KUNIT_CASE(thousand_values_spilled),
 	KUNIT_CASE(ioctl_arguments),
+	KUNIT_CASE(values_by_mask),
+	KUNIT_CASE(ranges_apart),
+	KUNIT_CASE(posted_value),
 	{}
 };
 

@@ -37,7 +37,34 @@ static bool args_key(const struct kvm_ioeventfd *args,
 	};
 	if (key->match)
 		key->data = args->datamatch;
+	if (args->flags & KVM_IOEVENTFD_FLAG_DATAMASK) {
+		if (!key->match || !args->datamask)
+			return false;
+		key->mask = args->datamask;
+	}
+	if (args->flags & KVM_IOEVENTFD_FLAG_POST_WRITE)
+		key->post = args->post_addr;
+	if (args->flags & KVM_IOEVENTFD_FLAG_POST_RANGE) {
+		if (key->match || !args->post_size)
+			return false;
+		key->size = args->post_size;
+		key->stride = args->post_stride;
+	}
 	return true;
+}
+
+/* The eventfd; NULL if a range has none. */
+static struct eventfd_ctx *args_eventfd(const struct kvm_ioeventfd *args)
+{
+	if (args->fd == -1 && (args->flags & KVM_IOEVENTFD_FLAG_POST_RANGE))
+		return NULL;
+	return eventfd_ctx_fdget(args->fd);
+}
+
+static void put_eventfd(struct eventfd_ctx *eventfd)
+{
+	if (eventfd)
+		eventfd_ctx_put(eventfd);
 }
 
 /**
@@ -62,14 +89,14 @@ int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 	if (!args_key(args, &key))
 		return -EINVAL;
 
-	eventfd = eventfd_ctx_fdget(args->fd);
+	eventfd = args_eventfd(args);
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
 	ret = kvm_io_bus_register_ioeventfd(kvm, args_bus(args), &key, eventfd);
 	trace_kvm_ioeventfd(true, args_bus(args), &key, ret);
 	if (ret)
-		eventfd_ctx_put(eventfd);
+		put_eventfd(eventfd);
 	return ret;
 }
 
@@ -85,10 +112,9 @@ int kvm_ioeventfd_assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 int kvm_ioeventfd_deassign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 {
 	struct kvm_ioeventfd_key key;
-	struct eventfd_ctx *eventfd;
+	struct eventfd_ctx *eventfd = args_eventfd(args);
 	int ret = -ENOENT;
 
-	eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
@@ -97,6 +123,6 @@ int kvm_ioeventfd_deassign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 						      eventfd);
 		trace_kvm_ioeventfd(false, args_bus(args), &key, ret);
 	}
-	eventfd_ctx_put(eventfd);
+	put_eventfd(eventfd);
 	return ret;
 }

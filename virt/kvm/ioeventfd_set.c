@@ -10,6 +10,17 @@
 
 #define writer_deref(p) rcu_dereference_protected(p, 1)
 
+/* All bits of a value of width 1 << @order. */
+static u64 width_mask(unsigned int order)
+{
+	return ~0ULL >> (64 - (8 << order));
+}
+
+static u64 key_mask(const struct kvm_ioeventfd_key *key)
+{
+	return key->mask ?: width_mask(ilog2(key->len));
+}
+
 static unsigned int table_slot(const struct kvm_ioeventfd_table *table,
 			       u64 data)
 {
@@ -45,6 +56,8 @@ table_grow(const struct kvm_ioeventfd_table *old)
 		return NULL;
 	table->used = old ? old->used : 0;
 	table->mask = 2 * slots - 1;
+	for (i = 0; i < KVM_IOEVENTFD_LENS; i++)
+		table->value_mask[i] = old ? old->value_mask[i] : width_mask(i);
 	for (i = 0; i < slots; i++) {
 		struct kvm_kernel_ioeventfd *ioeventfd;
 		bool up;
@@ -55,6 +68,38 @@ table_grow(const struct kvm_ioeventfd_table *old)
 		RCU_INIT_POINTER(table->slot[slots + i], up ? ioeventfd : NULL);
 	}
 	return table;
+}
+
+/*
+ * Has the values of width 1 << @order compared by @mask. Returns -EEXIST if @set
+ * has ioeventfds that compare other bits; -ENOMEM if there is no memory, and
+ * @set then has the same ioeventfds as before.
+ */
+static int table_set_mask(struct kvm_ioeventfd_set *set, unsigned int order,
+			  u64 mask)
+{
+	struct kvm_ioeventfd_table *old = writer_deref(set->table), *table;
+	size_t size;
+
+	if (old ? old->value_mask[order] == mask : mask == width_mask(order))
+		return 0;
+	if (set->nr_match[order])
+		return -EEXIST;
+	if (old) {
+		size = struct_size(old, slot, old->mask + 1);
+		table = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+		if (table)
+			memcpy(table, old, size);
+	} else {
+		table = table_grow(NULL);
+	}
+	if (!table)
+		return -ENOMEM;
+	table->value_mask[order] = mask;
+	rcu_assign_pointer(set->table, table);
+	if (old)
+		kvfree_rcu(old, rcu);
+	return 0;
 }
 
 /*
@@ -103,7 +148,8 @@ static struct kvm_io_index *spill_index(struct kvm_ioeventfd_set *set,
 /**
  * kvm_ioeventfd_alloc - allocate an ioeventfd
  * @key: which writes signal it
- * @eventfd: the eventfd; the ioeventfd takes over the caller's reference
+ * @eventfd: the eventfd; the ioeventfd takes over the caller's reference; NULL
+ *	for none, if it stores the values of writes
  *
  * Context: process context, may sleep.
  * Return: the ioeventfd; the caller frees it by kfree() if it is never added.
@@ -121,6 +167,10 @@ kvm_ioeventfd_alloc(const struct kvm_ioeventfd_key *key,
 	ioeventfd->data = key->data;
 	ioeventfd->len = key->len;
 	ioeventfd->match = key->match;
+	if (key->match)
+		ioeventfd->mask = key_mask(key);
+	ioeventfd->posts = key->post;
+	ioeventfd->post_offset = key->post - (unsigned long)key->addr;
 	ioeventfd->eventfd = eventfd;
 	spin_lock_init(&ioeventfd->lock);
 	return ioeventfd;
@@ -130,8 +180,9 @@ kvm_ioeventfd_alloc(const struct kvm_ioeventfd_key *key,
  * kvm_ioeventfd_kill - end an ioeventfd
  * @ioeventfd: the ioeventfd; it is no longer in its set
  *
- * On return, the ioeventfd is not signalling its eventfd and never will again.
- * The function waits for kicks of this ioeventfd only. It puts the eventfd.
+ * On return, the ioeventfd is neither storing a value nor signalling its
+ * eventfd, and never will again. The function waits for kicks of this ioeventfd
+ * only. It puts the eventfd.
  *
  * Context: process context, may sleep.
  */
@@ -143,9 +194,11 @@ void kvm_ioeventfd_kill(struct kvm_kernel_ioeventfd *ioeventfd)
 	spin_lock_irqsave(&ioeventfd->lock, flags);
 	eventfd = ioeventfd->eventfd;
 	ioeventfd->eventfd = NULL;
+	WRITE_ONCE(ioeventfd->posts, false);
 	spin_unlock_irqrestore(&ioeventfd->lock, flags);
 
-	eventfd_ctx_put(eventfd);
+	if (eventfd)
+		eventfd_ctx_put(eventfd);
 	kfree_rcu(ioeventfd, rcu);
 }
 
@@ -182,7 +235,8 @@ void kvm_ioeventfd_set_free(struct kvm_ioeventfd_set *set)
  * kvm_ioeventfd_set_match_spill - find an ioeventfd by value, in the spill
  * @set: the set, which has a spill
  * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: the value written; the bits above @len bytes are 0
+ * @value: the value written, as far as @mask
+ * @mask: the bits that are compared
  *
  * For kvm_ioeventfd_set_match_value(), if the slot of @value has a different
  * ioeventfd or none.
@@ -191,11 +245,15 @@ void kvm_ioeventfd_set_free(struct kvm_ioeventfd_set *set)
  * Return: the ioeventfd, or NULL.
  */
 struct kvm_kernel_ioeventfd *
-kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 value)
+kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 value,
+			      u64 mask)
 {
 	const struct kvm_ioeventfd_spill *spill = rcu_dereference(set->spill);
+	struct kvm_kernel_ioeventfd *found;
 
-	return kvm_io_index_find(&spill->of_len[ilog2(len)], value);
+	found = kvm_io_index_find(&spill->of_len[ilog2(len)], value);
+	/* It may have come with a newer table, and that one's mask. */
+	return found && found->mask == mask ? found : NULL;
 }
 
 /**
@@ -204,8 +262,9 @@ kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 
  * @ioeventfd: the ioeventfd
  *
  * Context: process context, may sleep; the writers' lock.
- * Return: 0; -EEXIST if a write can match both @ioeventfd and one of the set;
- * -ENOMEM; -ENOSPC. After an error, @set has the same ioeventfds as before.
+ * Return: 0; -EEXIST if a write can match both @ioeventfd and one of the set,
+ * or if one of the set compares other bits of the same width; -ENOMEM; -ENOSPC.
+ * After an error, @set has the same ioeventfds as before.
  */
 int kvm_ioeventfd_set_add(struct kvm_ioeventfd_set *set,
 			  struct kvm_kernel_ioeventfd *ioeventfd)
@@ -240,7 +299,12 @@ int kvm_ioeventfd_set_add(struct kvm_ioeventfd_set *set,
 		return 0;
 	}
 
+	ret = table_set_mask(set, order, ioeventfd->mask);
+	if (ret)
+		return ret;
+
 	key.data = ioeventfd->data;
+	key.mask = ioeventfd->mask;
 	key.len = ioeventfd->len;
 	if (kvm_ioeventfd_set_lookup(set, &key))
 		return -EEXIST;
@@ -331,7 +395,7 @@ kvm_ioeventfd_set_lookup(const struct kvm_ioeventfd_set *set,
 	if (!key->match)
 		return writer_deref(set->wild[ilog2(key->len)]);
 	table = writer_deref(set->table);
-	if (!table)
+	if (!table || table->value_mask[ilog2(key->len)] != key_mask(key))
 		return NULL;
 	ioeventfd = writer_deref(table->slot[table_slot(table, key->data)]);
 	if (ioeventfd && ioeventfd->data == key->data && ioeventfd->len == key->len)
@@ -399,7 +463,8 @@ static void ioeventfd_destroy(void *ptr)
 
 	if (!ioeventfd)
 		return;
-	eventfd_ctx_put(ioeventfd->eventfd);
+	if (ioeventfd->eventfd)
+		eventfd_ctx_put(ioeventfd->eventfd);
 	kfree(ioeventfd);
 	/* A VM can have KVM_MAX_IOEVENTFDS of them. */
 	cond_resched();

@@ -15,6 +15,12 @@
  *		 -> table -> slot[]	values, one slot for each remainder
  *		 -> spill -> index	values with an occupied slot, per width
  *
+ * All ioeventfds for one value of a width compare the same bits of the value.
+ * With a mask for each ioeventfd, a lookup would try every mask that is in use.
+ * The table has the mask of each width. A new mask takes a new table, so a
+ * reader never uses one mask with the values of another. Those in the spill are
+ * checked, because tables share it.
+ *
  * The lowest bits of a value select its slot in the table. A device with n
  * queues uses the values from 0 to n - 1. They are all in the table, each in its
  * own slot. The table doubles if it is half full and the slot of a new value is
@@ -72,13 +78,19 @@
 
 struct kvm_kernel_ioeventfd {
 	u64 data;
+	/* The bits of a value that @data is compared with, if @match. */
+	u64 mask;
 	u8 len;
 	bool match;
-	/* Protects @eventfd and @rings; see above. */
+	/* Writes store their value: see ioeventfd_post.h. */
+	bool posts;
+	/* Protects @posts, @eventfd and @rings; see above. */
 	spinlock_t lock;
 	struct eventfd_ctx *eventfd;
 	/* Number of signals; stays 0 without CONFIG_KVM_IO_BUS_DEBUGFS. */
 	unsigned long rings;
+	/* What to add to the address of a write to get that of its value. */
+	unsigned long post_offset;
 	struct rcu_head rcu;
 };
 
@@ -89,6 +101,8 @@ struct kvm_ioeventfd_table {
 	unsigned int used;
 	/* Number of slots, less one. */
 	unsigned int mask;
+	/* The bits of a value that are compared, by width. */
+	u64 value_mask[KVM_IOEVENTFD_LENS];
 	struct kvm_kernel_ioeventfd __rcu *slot[];
 };
 
@@ -147,13 +161,14 @@ kvm_ioeventfd_set_match_len(const struct kvm_ioeventfd_set *set, int len)
 }
 
 struct kvm_kernel_ioeventfd *
-kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 value);
+kvm_ioeventfd_set_match_spill(const struct kvm_ioeventfd_set *set, int len, u64 value,
+			      u64 mask);
 
 /**
  * kvm_ioeventfd_set_match_value - find the ioeventfd for one value of a width
  * @set: the set
  * @len: width of the write in bytes: 1, 2, 4 or 8
- * @value: the value written; the bits above @len bytes are 0
+ * @value: the value written; the bits above @len bytes are ignored
  *
  * Context: RCU read-side critical section; any, interrupts may be off.
  * Return: the ioeventfd, or NULL.
@@ -163,16 +178,20 @@ kvm_ioeventfd_set_match_value(const struct kvm_ioeventfd_set *set, int len, u64 
 {
 	const struct kvm_ioeventfd_table *table = rcu_dereference(set->table);
 	struct kvm_kernel_ioeventfd *ioeventfd;
+	u64 bits;
 
 	if (!table)
 		return NULL;
+	/* At most the bits of the width. */
+	bits = table->value_mask[ilog2(len)];
+	value &= bits;
 	ioeventfd = rcu_dereference(table->slot[(unsigned int)value & table->mask]);
 	if (likely(ioeventfd && ioeventfd->data == value && ioeventfd->len == len))
 		return ioeventfd;
 	/* Only a set with a table can have a spill. */
 	if (likely(!rcu_access_pointer(set->spill)))
 		return NULL;
-	return kvm_ioeventfd_set_match_spill(set, len, value);
+	return kvm_ioeventfd_set_match_spill(set, len, value, bits);
 }
 
 /**
@@ -202,12 +221,18 @@ kvm_ioeventfd_set_match(const struct kvm_ioeventfd_set *set, int len,
 }
 
 /* The caller holds the lock of @ioeventfd. */
+static __always_inline void kvm_ioeventfd_rings_inc(struct kvm_kernel_ioeventfd *ioeventfd)
+{
+	if (IS_ENABLED(CONFIG_KVM_IO_BUS_DEBUGFS))
+		WRITE_ONCE(ioeventfd->rings, ioeventfd->rings + 1);
+}
+
+/* The caller holds the lock of @ioeventfd. */
 static __always_inline bool kvm_ioeventfd_signal_locked(struct kvm_kernel_ioeventfd *ioeventfd)
 {
 	if (unlikely(!ioeventfd->eventfd))
 		return false;
-	if (IS_ENABLED(CONFIG_KVM_IO_BUS_DEBUGFS))
-		WRITE_ONCE(ioeventfd->rings, ioeventfd->rings + 1);
+	kvm_ioeventfd_rings_inc(ioeventfd);
 	eventfd_signal(ioeventfd->eventfd);
 	return true;
 }
