@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdarg.h>
 #include <linux/err.h>
+#include <linux/uaccess.h>
 
 #include "bus_and_model.h"
 
@@ -41,6 +42,16 @@ static void on_signal(struct eventfd_ctx *ctx)
 {
 	if (trace_now)
 		trace_add(trace_now, '!', ctx->id);
+}
+
+static void on_store(unsigned long addr, int len, u64 value)
+{
+	if (!trace_now)
+		return;
+	if (len < 8)
+		value &= (1ull << 8 * len) - 1;
+	trace_add(trace_now, '=', addr);
+	trace_add(trace_now, '#', value ^ value >> 32);
 }
 
 static struct hdev *to_hdev(struct kvm_io_device *dev)
@@ -112,6 +123,7 @@ void world_init(struct world *w)
 	memset(w, 0, sizeof(*w));
 	w->nr_live_before = shim_nr_live;
 	shim_on_signal = on_signal;
+	shim_on_store = on_store;
 	shim_srcu_init(&w->kvm.srcu);
 	mutex_init(&w->kvm.slots_lock);
 	/* The fields of a new VM are not all zero */
@@ -215,12 +227,30 @@ struct op op_resolve(const struct world *w, const struct op *op)
 		r.data = bell->data;
 		if (bell->len)
 			r.len = bell->len;
-		if (op->kind > OP_DEASSIGN)
+		if (op->kind > OP_DEASSIGN) {
+			/* Some register of the range, or just beside one */
+			if (bell->size)
+				r.addr += (op->pick >> 4 & 31) * (bell->stride / 2 ?: 1);
+			/* Bits that may not be compared */
+			if (op->pick & 0x2000)
+				r.data ^= (u64)op->size << (op->pick & 31);
 			break;
+		}
 		r.len = bell->len;
-		r.flags = op->flags & ~0xfu;
+		r.flags = op->flags & ~0xefu;
 		if (bell->match)
 			r.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+		if (bell->match && bell->mask != ~0ull) {
+			r.flags |= KVM_IOEVENTFD_FLAG_DATAMASK;
+			r.mask = bell->mask;
+		}
+		if (bell->post)
+			r.flags |= KVM_IOEVENTFD_FLAG_POST_WRITE;
+		if (bell->size) {
+			r.flags |= KVM_IOEVENTFD_FLAG_POST_RANGE;
+			r.size = bell->size;
+			r.stride = bell->stride;
+		}
 		if (bell->bus == M_PIO)
 			r.flags |= KVM_IOEVENTFD_FLAG_PIO;
 		if (bell->bus == M_CCW)
@@ -229,6 +259,8 @@ struct op op_resolve(const struct world *w, const struct op *op)
 			if (shim_fd[r.fd]->id == (int)bell->eventfd)
 				break;
 		}
+		if (bell->eventfd == M_NO_EVENTFD)
+			r.fd = -1;
 		break;
 	case OP_DEL_DEV:
 	case OP_READ:
@@ -276,6 +308,8 @@ void op_print(const struct op *op)
 	case OP_DEASSIGN:
 		printf(" addr %#llx len %u flags %#x datamatch %#llx fd %d",
 		       op->addr, op->len, op->flags, op->data, op->fd);
+		printf(" mask %#llx post %#llx size %#x stride %u",
+		       op->mask, op->post, (u32)op->size, op->stride);
 		break;
 	case OP_ADD_DEV:
 		printf(" %s [%#llx + %#llx] as %d, behaviour %#x",
@@ -398,6 +432,10 @@ static struct kvm_ioeventfd ioctl_args(const struct op *op)
 		.flags = op->flags,
 		.datamatch = op->data,
 		.fd = op->fd,
+		.post_addr = op->post,
+		.datamask = op->mask,
+		.post_size = op->size,
+		.post_stride = op->stride,
 	};
 }
 
@@ -475,6 +513,38 @@ void op_real(struct world *w, const struct op *op, struct result *res)
 	trace_now = outer;
 }
 
+static u64 all_bits(u32 len)
+{
+	return len == 8 ? ~0ull : (1ull << 8 * len) - 1;
+}
+
+/* The arguments of the flags from POST_WRITE on; the length is valid. */
+static bool model_new_args(const struct op *op)
+{
+	u32 size = op->size;
+	u64 end = op->post + op->len;
+
+	if (op->flags & KVM_IOEVENTFD_FLAG_DATAMASK) {
+		if (!(op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || op->mask == 0 ||
+		    (op->mask | all_bits(op->len)) != all_bits(op->len) ||
+		    (op->data & op->mask) != op->data)
+			return false;
+	}
+	if (op->flags & KVM_IOEVENTFD_FLAG_POST_RANGE) {
+		if (!(op->flags & KVM_IOEVENTFD_FLAG_POST_WRITE) ||
+		    op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH)
+			return false;
+		if (__builtin_popcount(op->stride) != 1 || op->stride < op->len ||
+		    !size || size % op->stride || size > UINT64_MAX - op->addr)
+			return false;
+		end = op->post + size;
+	}
+	if (!(op->flags & KVM_IOEVENTFD_FLAG_POST_WRITE))
+		return true;
+	return op->len && op->post && op->post % op->len == 0 &&
+	       op->post <= 0x7ffffffff000ull && end <= 0x7ffffffff000ull;
+}
+
 static bool model_args(const struct op *op, struct m_bell *bell, long *ret)
 {
 	bool remove = op->flags & KVM_IOEVENTFD_FLAG_DEASSIGN;
@@ -486,16 +556,29 @@ static bool model_args(const struct op *op, struct m_bell *bell, long *ret)
 			return false;
 		if (op->len > UINT64_MAX - op->addr)
 			return false;
-		if (op->flags & ~0xfu)
+		if (op->flags & ~0xffu)
 			return false;
 		if (!op->len && op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH)
 			return false;
+		if (!model_new_args(op))
+			return false;
 	}
+	if (op->fd == -1 && op->flags & KVM_IOEVENTFD_FLAG_POST_RANGE)
+		goto known;
 	*ret = -EBADF;
 	if (op->fd < 0 || op->fd > 17)
 		return false;
 	*ret = -EINVAL;
 	if (op->fd == 17)
+		return false;
+known:
+	/* What no assignment can have had */
+	*ret = -ENOENT;
+	if (op->flags & KVM_IOEVENTFD_FLAG_DATAMASK &&
+	    (!(op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || !op->mask))
+		return false;
+	if (op->flags & KVM_IOEVENTFD_FLAG_POST_RANGE &&
+	    (op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH || !(u32)op->size))
 		return false;
 	bell->bus = op->flags & KVM_IOEVENTFD_FLAG_PIO ? M_PIO :
 		    op->flags & KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY ? M_CCW :
@@ -504,7 +587,18 @@ static bool model_args(const struct op *op, struct m_bell *bell, long *ret)
 	bell->len = op->len;
 	bell->match = op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH;
 	bell->data = op->data;
-	bell->eventfd = shim_fd[op->fd]->id;
+	bell->mask = ~0ull;
+	/* A mask of all bits of the width is none. */
+	if (op->flags & KVM_IOEVENTFD_FLAG_DATAMASK &&
+	    (op->len > 8 || op->mask != all_bits(op->len)))
+		bell->mask = op->mask;
+	bell->post = op->flags & KVM_IOEVENTFD_FLAG_POST_WRITE ? op->post : 0;
+	bell->size = bell->stride = 0;
+	if (op->flags & KVM_IOEVENTFD_FLAG_POST_RANGE) {
+		bell->size = (u32)op->size;
+		bell->stride = op->stride;
+	}
+	bell->eventfd = op->fd == -1 ? M_NO_EVENTFD : (unsigned int)shim_fd[op->fd]->id;
 	return true;
 }
 
@@ -655,6 +749,8 @@ static int bell_before(const void *a, const void *b)
 		return x->addr < y->addr ? -1 : 1;
 	if (x->len != y->len)
 		return x->len < y->len ? -1 : 1;
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
 	return x->data < y->data ? -1 : x->data > y->data;
 }
 
@@ -675,24 +771,35 @@ static bool listed(struct world *w)
 	nr = kvm_io_bus_list_ioeventfds(&w->kvm, info, max);
 	ok &= nr == max;
 	for (i = 0; ok && i < max; i++) {
+		/* By bus, then ranges behind the others, then by address */
 		if (i && (info[i].bus < info[i - 1].bus ||
 			  (info[i].bus == info[i - 1].bus &&
-			   info[i].key.addr < info[i - 1].key.addr)))
+			   (!info[i].key.size < !info[i - 1].key.size ? false :
+			    !info[i].key.size > !info[i - 1].key.size ||
+			    info[i].key.addr < info[i - 1].key.addr))))
 			ok = false;
 		got[i].bus = info[i].bus;
 		got[i].addr = info[i].key.addr;
 		got[i].len = info[i].key.len;
 		got[i].match = info[i].key.match;
 		got[i].data = info[i].key.match ? info[i].key.data : 0;
+		got[i].mask = info[i].key.match ? info[i].key.mask : 0;
+		got[i].post = info[i].key.post;
+		got[i].size = info[i].key.size;
+		got[i].stride = info[i].key.stride;
 		want[i] = m->bell[i];
 		if (!want[i].match)
-			want[i].data = 0;
+			want[i].data = want[i].mask = 0;
+		else if (want[i].mask == ~0ull)
+			want[i].mask = all_bits(want[i].len);
 	}
 	qsort(got, max, sizeof(*got), bell_before);
 	qsort(want, max, sizeof(*want), bell_before);
 	for (i = 0; ok && i < max; i++)
 		ok = !bell_before(&got[i], &want[i]) &&
-		     got[i].match == want[i].match;
+		     got[i].match == want[i].match &&
+		     got[i].mask == want[i].mask && got[i].post == want[i].post &&
+		     got[i].stride == want[i].stride;
 
 	nr = kvm_io_bus_list_devs(&w->kvm, devs, m->nr_devs / 2);
 	ok &= nr == m->nr_devs && !devs[m->nr_devs / 2].ops;
@@ -737,8 +844,17 @@ bool world_sweep(struct world *w)
 		if (!try_write(w, b.bus, b.addr, b.len, b.data ^ 1) ||
 		    !try_write(w, b.bus, b.addr + 1, b.len, b.data) ||
 		    !try_write(w, b.bus, b.addr - 1, b.len, b.data) ||
-		    !try_write(w, M_FAST, b.addr, 0, 0))
+		    !try_write(w, M_FAST, b.addr, 0, 0) ||
+		    !try_write(w, b.bus, b.addr, b.len, b.data | ~b.mask))
 			return false;
+		for (j = 0; b.size && j < 8; j++) {
+			u64 at[] = { b.stride, b.stride / 2, b.size - b.stride,
+				     b.size - 1, b.size, b.size + b.stride,
+				     b.size / 2, -b.stride };
+
+			if (!try_write(w, b.bus, b.addr + at[j], b.len, b.data))
+				return false;
+		}
 	}
 	for (i = 0; i < m->nr_devs && i < 64; i++) {
 		struct m_dev d = m->dev[i];

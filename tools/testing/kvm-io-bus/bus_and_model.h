@@ -41,6 +41,9 @@ struct op {
 	u64 size;
 	u32 len;
 	u32 flags;
+	u64 mask;
+	u64 post;
+	u32 stride;
 	int fd;
 	unsigned int behaviour;
 	/* Where in its buffer the data of an access begins */

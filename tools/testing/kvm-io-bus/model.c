@@ -37,13 +37,18 @@ void model_exit(struct model *m)
 
 static bool collide(const struct m_bell *a, const struct m_bell *b)
 {
-	if (a->bus != b->bus || a->addr != b->addr)
+	if (a->bus != b->bus || !a->size != !b->size)
+		return false;
+	if (a->size)
+		return a->addr < (wide)b->addr + b->size &&
+		       b->addr < (wide)a->addr + a->size;
+	if (a->addr != b->addr)
 		return false;
 	if (a->len == 0 || b->len == 0)
 		return true;
 	if (a->len != b->len)
 		return false;
-	return !a->match || !b->match || a->data == b->data;
+	return !a->match || !b->match || a->mask != b->mask || a->data == b->data;
 }
 
 int model_assign(struct model *m, const struct m_bell *bell)
@@ -72,9 +77,11 @@ int model_deassign(struct model *m, const struct m_bell *bell)
 
 		if (b->bus != bell->bus || b->addr != bell->addr ||
 		    b->len != bell->len || b->match != bell->match ||
-		    b->eventfd != bell->eventfd)
+		    b->eventfd != bell->eventfd || b->size != bell->size)
 			continue;
-		if (b->match && b->data != bell->data)
+		if (b->match && (b->data != bell->data || b->mask != bell->mask))
+			continue;
+		if (b->size && b->stride != bell->stride)
 			continue;
 		*b = m->bell[--m->nr_bells];
 		return 0;
@@ -82,20 +89,10 @@ int model_deassign(struct model *m, const struct m_bell *bell)
 	return -ENOENT;
 }
 
-static bool hits(const struct m_bell *bell, int bus, uint64_t addr, int len,
-		 const unsigned char *val)
+static uint64_t number(int len, const unsigned char *val)
 {
 	uint64_t data = 0;
 
-	/* The fast path rings what is for any length on the MMIO bus. */
-	if (bell->bus != (bus == M_FAST ? M_MMIO : bus) || bell->addr != addr)
-		return false;
-	if (bell->len == 0)
-		return true;
-	if (bus == M_FAST || (int)bell->len != len)
-		return false;
-	if (!bell->match)
-		return true;
 	if (len == 1) {
 		data = val[0];
 	} else if (len == 2) {
@@ -111,23 +108,76 @@ static bool hits(const struct m_bell *bell, int bus, uint64_t addr, int len,
 	} else {
 		memcpy(&data, val, 8);
 	}
-	return data == bell->data;
+	return data;
+}
+
+static bool hits(const struct m_bell *bell, int bus, uint64_t addr, int len,
+		 const unsigned char *val)
+{
+	/* The fast path rings what is for any length on the MMIO bus. */
+	if (bell->bus != (bus == M_FAST ? M_MMIO : bus))
+		return false;
+	if (bell->size ? addr < bell->addr || addr - bell->addr >= bell->size ||
+			 (addr - bell->addr) % bell->stride : bell->addr != addr)
+		return false;
+	if (bell->len == 0)
+		return true;
+	if (bus == M_FAST || (int)bell->len != len)
+		return false;
+	return !bell->match || (number(len, val) & bell->mask) == bell->data;
+}
+
+/* The one that a write hits: not a range, if there is another; or NULL */
+static const struct m_bell *hit(const struct model *m, int bus, uint64_t addr,
+				int len, const unsigned char *val)
+{
+	const struct m_bell *found[2] = {};
+	unsigned int i;
+
+	for (i = 0; i < m->nr_bells; i++) {
+		const struct m_bell *bell = &m->bell[i];
+
+		if (hits(bell, bus, addr, len, val)) {
+			/* What collides is not let in. */
+			assert(!found[!bell->size]);
+			found[!bell->size] = bell;
+		}
+	}
+	return found[1] ? found[1] : found[0];
+}
+
+/* Stores and rings; false if the page stands in the way. */
+static bool ring(const struct m_bell *bell, uint64_t addr, int len,
+		 const unsigned char *val, bool may_wait, struct trace *trace)
+{
+	uint64_t at = bell->post + (addr - bell->addr), data;
+	int page = at / 4096 % 4;
+
+	if (bell->post) {
+		if (page != M_THERE && (page != M_AWAY || !may_wait))
+			return false;
+		data = number(len, val);
+		trace_add(trace, '=', at);
+		trace_add(trace, '#', data ^ data >> 32);
+	}
+	if (bell->eventfd != M_NO_EVENTFD)
+		trace_add(trace, '!', bell->eventfd);
+	return true;
 }
 
 bool model_ring(const struct model *m, int bus, uint64_t addr, int len,
 		const unsigned char *val, struct trace *trace)
 {
-	unsigned int i, nr = 0;
+	const struct m_bell *bell = hit(m, bus, addr, len, val);
+	unsigned int i;
 
-	for (i = 0; i < m->nr_bells; i++) {
-		if (hits(&m->bell[i], bus, addr, len, val)) {
-			trace_add(trace, '!', m->bell[i].eventfd);
-			nr++;
-		}
+	/* What has ioeventfds of its own is looked for in ranges later. */
+	for (i = 0; bell && bell->size && i < m->nr_bells; i++) {
+		if (!m->bell[i].size && m->bell[i].addr == addr &&
+		    m->bell[i].bus == bell->bus)
+			bell = NULL;
 	}
-	/* What collides is not let in, so that nothing can hit twice. */
-	assert(nr <= 1);
-	return nr;
+	return bell && ring(bell, addr, len, val, false, trace);
 }
 
 /* Devices */
@@ -226,8 +276,10 @@ static int offer(const struct model *m, int bus, uint64_t addr, int len,
 int model_write(const struct model *m, int bus, uint64_t addr, int len,
 		const unsigned char *val, struct trace *trace)
 {
-	if (model_ring(m, bus, addr, len, val, trace))
-		return 0;
+	const struct m_bell *bell = hit(m, bus, addr, len, val);
+
+	if (bell)
+		return ring(bell, addr, len, val, true, trace) ? 0 : -EOPNOTSUPP;
 	return offer(m, bus, addr, len, true, trace);
 }
 

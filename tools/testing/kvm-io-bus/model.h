@@ -19,7 +19,8 @@ enum { M_MMIO, M_PIO, M_CCW, M_FAST, M_BUSES };
 struct trace {
 	unsigned int nr;
 	struct {
-		char what;	/* '!' rung, 'w' written to, 'r' read from */
+		/* '!' rung, 'w' written to, 'r' read from; '=' stored at, '#' value */
+		char what;
 		unsigned int id;
 	} event[M_MAX_EVENTS];
 };
@@ -39,8 +40,17 @@ struct m_bell {
 	unsigned int len;
 	bool match;
 	uint64_t data;
+	uint64_t mask;		/* bits to compare, if match */
+	uint64_t post;		/* where to store the value, or 0 */
+	uint64_t size;		/* bytes of a range, or 0 */
+	uint64_t stride;
 	unsigned int eventfd;
 };
+
+#define M_NO_EVENTFD	999999u
+
+/* What a page of userspace does with a store; page number modulo 4 */
+enum { M_THERE, M_AWAY, M_GONE, M_FLEETING };
 
 /* What a device does with an access */
 #define DEV_TAKES_WRITES	0x1

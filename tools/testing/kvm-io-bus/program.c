@@ -22,6 +22,12 @@ static const u64 sizes[] = {
 	0xffffffff, 0x100000000, 1ull << 63, ~0ull,
 };
 
+/* Bits to compare, and not valid ones for some width */
+static const u64 masks[] = {
+	0xff, 0xf, 0xf0, 0xffff, 0x3, 0xff00, 0xffffffff, 0xfff0000, 0x8001, 1, 0x5555,
+	0xffff0000ffff, ~0ull, 0xff000000ff, 2, 0,
+};
+
 static const u8 lens[] = { 1, 2, 4, 8, 0, 2, 4, 0, 1, 2, 4, 8, 3, 5, 6, 7 };
 
 /* The kinds of each profile, by how often */
@@ -59,6 +65,39 @@ static const u8 kinds[GEN_PROFILES][16] = {
 	  OP_ADD_DEV, OP_DEL_DEV, OP_DEASSIGN, OP_WRITE, OP_WRITE, OP_WRITE,
 	  OP_READ, OP_RING, OP_CLOSE_FD, OP_DESTROY },
 };
+
+/* Which of the flags from POST_WRITE on an ioeventfd has, and what they need */
+static void add_new_kinds(struct op *op, u32 b, u32 c, u32 d)
+{
+	static const u64 pages[] = { 4, 4, 5, 6, 7, 8, 9, 12 };
+	u32 kind = b >> 19 & 15;
+
+	op->post = pages[c >> 21 & 7] * 0x1000 + (c >> 14 & 0x7f) * 8;
+	if (!(c >> 28))
+		op->post = (u64)c << (d & 63);
+	if (kind < 3 || kind == 7)
+		op->flags |= KVM_IOEVENTFD_FLAG_POST_WRITE;
+	if (kind == 3 || kind == 7) {
+		op->flags |= KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DATAMASK;
+		op->mask = masks[b >> 23 & 15];
+		/* Mostly bits that are compared */
+		if (d & 0xf0000000)
+			op->data &= op->mask;
+	}
+	if (kind == 4 || kind == 5) {
+		op->flags |= KVM_IOEVENTFD_FLAG_POST_RANGE | KVM_IOEVENTFD_FLAG_POST_WRITE;
+		if (d & 0xf0000000)
+			op->flags &= ~KVM_IOEVENTFD_FLAG_DATAMATCH;
+		op->stride = (op->len ?: 4) << (d >> 25 & 3);
+		op->size = op->stride * (1 + (d >> 21 & 15));
+		if (!(d >> 25 & 7))
+			op->size = d >> 17;
+		if (kind == 5)
+			op->fd = -1;
+	}
+	if (kind == 6)
+		op->flags ^= b >> 24 & 0xe0;
+}
 
 struct op op_from_words(const u32 word[4], unsigned int profile)
 {
@@ -135,6 +174,8 @@ struct op op_from_words(const u32 word[4], unsigned int profile)
 		op.pick = (d >> 10 & 0x7fff) | 0x8000;
 	if (op.kind == OP_DEL_DEV && !op.pick)
 		op.size = c & 31;
+	if (op.kind == OP_ASSIGN || op.kind == OP_DEASSIGN)
+		add_new_kinds(&op, b, c, d);
 	if (op_is_access(&op) && op.len > 16)
 		op.len = 16;
 	return op;

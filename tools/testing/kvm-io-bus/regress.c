@@ -3,6 +3,8 @@
  * Named tests: one for each mistake that KVMs have made here, and one for each
  * line of the bus's description that random programs meet by chance only.
  */
+#include <linux/uaccess.h>
+
 #include "bus_and_model.h"
 #include "ioeventfd_set.h"
 #include "io_bus_index.h"
@@ -35,6 +37,13 @@ static int ioeventfd(u64 addr, u32 len, u32 flags, u64 datamatch, int fd)
 #define GONE	KVM_IOEVENTFD_FLAG_DEASSIGN
 #define PIO	KVM_IOEVENTFD_FLAG_PIO
 #define CCW	KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY
+
+#define POST	KVM_IOEVENTFD_FLAG_POST_WRITE
+#define RANGE	KVM_IOEVENTFD_FLAG_POST_RANGE
+#define MASK	KVM_IOEVENTFD_FLAG_DATAMASK
+
+/* A page of userspace that behaves so */
+#define USER(page)	((4 + SHIM_USER_##page) * SHIM_USER_PAGE)
 
 static struct trace trace;
 
@@ -582,6 +591,165 @@ static bool missed_while_assigned(void)
 	return true;
 }
 
+static int post(u64 addr, u32 flags, u64 at, int fd)
+{
+	struct kvm_ioeventfd args = {
+		.addr = addr, .len = 4, .flags = flags | POST, .fd = fd,
+		.post_addr = at, .post_size = 64, .post_stride = 4,
+	};
+
+	return kvm_ioeventfd(&w.kvm, &args);
+}
+
+/*
+ * What does not get to memory does not ring, and no device gets it. With
+ * interrupts off, no page fault is waited for.
+ */
+static bool posted_to_each_page(void)
+{
+	static const struct {
+		u64 at;
+		bool written, rung;
+	} pages[] = {
+		{ USER(THERE), true, true }, { USER(AWAY), true, false },
+		{ USER(GONE), false, false }, { USER(FLEETING), false, false },
+	};
+	unsigned int i;
+	char who[40];
+	u32 val = 7;
+
+	TEST(!dev_add(M_MMIO, 0x1000, 64, TAKES));
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		sprintf(who, "=%u #7 !1", (unsigned int)pages[i].at);
+		TEST(!post(0x1000, 0, pages[i].at, 1));
+		TEST(bus_write(M_MMIO, 0x1000, 4, &val) ==
+		     (pages[i].written ? 0 : -EOPNOTSUPP));
+		TEST(seen(pages[i].written ? who : ""));
+		TEST(bus_ring(0x1000, 4, &val) == pages[i].rung);
+		TEST(seen(pages[i].rung ? who : ""));
+		TEST(!post(0x1000, GONE, 0, 1));
+		TEST(!bus_write(M_MMIO, 0x1000, 4, &val) && seen("w0"));
+	}
+	return true;
+}
+
+/* Another task deassigns at each step of a write that waits for its page. */
+static void deassign_now(void)
+{
+	if (hooked--)
+		return;
+	shim_reader_hook = NULL;
+	shim_in_hook = true;
+	post(0x1000, GONE, 0, 1);
+	shim_in_hook = false;
+}
+
+static bool deassigned_in_page_fault(void)
+{
+	unsigned int i, devices = 0;
+	char who[40];
+	u32 val = 7;
+
+	TEST(!dev_add(M_MMIO, 0x1000, 64, TAKES));
+	sprintf(who, "=%u #7 !1", (unsigned int)USER(AWAY));
+	for (i = 0; i < 60; i++) {
+		TEST(!post(0x1000, 0, USER(AWAY), 1));
+		hooked = i;
+		shim_reader_hook = deassign_now;
+		TEST(!bus_write(M_MMIO, 0x1000, 4, &val));
+		/* The device gets it, or the ioeventfd; never both */
+		if (trace.nr == 1) {
+			TEST(seen("w0"));
+			devices++;
+		} else {
+			TEST(seen(who));
+		}
+		if (shim_reader_hook)
+			break;
+	}
+	shim_reader_hook = NULL;
+	TEST(devices > 5 && i < 60);
+	return true;
+}
+
+/* A deassign uncovers a range: at each step one of both takes the write. */
+static bool deassigned_over_range(void)
+{
+	unsigned int i, by_range = 0;
+	char who[40];
+	u32 val = 7;
+
+	TEST(!post(0x1000, RANGE, USER(THERE), 2));
+	sprintf(who, "=%u #7 !2", (unsigned int)USER(THERE));
+	for (i = 0; i < 60; i++) {
+		TEST(!ioeventfd(0x1000, 4, 0, 0, 1));
+		hooked = i;
+		shim_reader_hook = deassign_now;
+		TEST(!bus_write(M_MMIO, 0x1000, 4, &val));
+		if (trace.nr == 1) {
+			TEST(seen("!1"));
+		} else {
+			TEST(seen(who));
+			by_range++;
+		}
+		if (shim_reader_hook)
+			break;
+	}
+	shim_reader_hook = NULL;
+	TEST(by_range > 3 && i < 60);
+	return true;
+}
+
+/* The mask of a register's values changes at every step of a kick. */
+static void mask_now(void)
+{
+	struct kvm_ioeventfd args = {
+		.addr = 0x1000, .len = 4, .flags = MATCH | MASK, .fd = 2,
+		.datamatch = 0x10, .datamask = 0xf0,
+	};
+	unsigned int n;
+
+	if (hooked--)
+		return;
+	shim_reader_hook = NULL;
+	shim_in_hook = true;
+	/* More than the first table takes: some are in the spill. */
+	for (n = 0; n < 4 * KVM_IOEVENTFD_SLOTS_MAX; n += KVM_IOEVENTFD_SLOTS_MAX)
+		ioeventfd(0x1000, 4, MATCH | GONE, n, 1);
+	kvm_ioeventfd(&w.kvm, &args);
+	args.datamatch = 0;
+	kvm_ioeventfd(&w.kvm, &args);
+	shim_in_hook = false;
+}
+
+static bool mask_under_reader(void)
+{
+	/* With the old mask it is none of them; with the new one it is 0x10. */
+	u32 val = 0x1010, none = 0x2020;
+	unsigned int i, n;
+
+	for (i = 0; i < 60; i++) {
+		for (n = 0; n < 4 * KVM_IOEVENTFD_SLOTS_MAX; n += KVM_IOEVENTFD_SLOTS_MAX)
+			TEST(!ioeventfd(0x1000, 4, MATCH, n, 1));
+		hooked = i;
+		shim_reader_hook = mask_now;
+		TEST(!bus_ring(0x1000, 4, i & 1 ? &val : &none) ? seen("") : seen("!2"));
+		if (shim_reader_hook)
+			break;
+		for (n = 0; n <= 0x10; n += 0x10) {
+			struct kvm_ioeventfd args = {
+				.addr = 0x1000, .len = 4, .flags = MATCH | MASK | GONE,
+				.fd = 2, .datamatch = n, .datamask = 0xf0,
+			};
+
+			TEST(!kvm_ioeventfd(&w.kvm, &args));
+		}
+	}
+	shim_reader_hook = NULL;
+	TEST(i > 3 && i < 60);
+	return true;
+}
+
 /* Registering leaves kvm->srcu alone, deassigning a doorbell does, too. */
 static bool srcu_left_alone(void)
 {
@@ -889,6 +1057,51 @@ static bool index_ends_with_one(void)
 	return true;
 }
 
+/* The greatest key that is not above a key, against a plain list. */
+static bool index_floor(void)
+{
+	static bool there[4096];
+	struct kvm_io_index_place place;
+	struct kvm_io_index index;
+	u64 seed = 5, at, i;
+	long floor, n;
+
+	kvm_io_index_init(&index);
+	memset(there, 0, sizeof(there));
+	for (n = 0; n < 20000; n++) {
+		/* Mostly full, then mostly empty, in runs of neighbours */
+		i = (rnd(&seed) % 64 * 64 + n % 64) % ARRAY_SIZE(there);
+		kvm_io_index_locate(&index, 8 * i, &place);
+		if (there[i] && rnd(&seed) % 8 < (n / 5000 & 1 ? 7 : 1)) {
+			kvm_io_index_remove(&index, &place);
+			there[i] = false;
+		} else if (!there[i]) {
+			TEST(!kvm_io_index_insert(&index, 8 * i, &there[i], &place));
+			there[i] = true;
+		}
+		at = rnd(&seed) % (8 * ARRAY_SIZE(there));
+		for (floor = at / 8; floor >= 0 && !there[floor]; floor--)
+			;
+		rcu_read_lock();
+		TEST(kvm_io_index_find_floor(&index, at) ==
+		     (floor < 0 ? NULL : &there[floor]));
+		rcu_read_unlock();
+	}
+	rcu_read_lock();
+	TEST(kvm_io_index_find_floor(&index, ~0ull));
+	rcu_read_unlock();
+	for (i = 0; i < ARRAY_SIZE(there); i++) {
+		if (there[i]) {
+			kvm_io_index_locate(&index, 8 * i, &place);
+			kvm_io_index_remove(&index, &place);
+		}
+	}
+	rcu_read_lock();
+	TEST(!kvm_io_index_find_floor(&index, 5));
+	rcu_read_unlock();
+	return true;
+}
+
 /*
  * As many keys as there may be, in the orders that leave nodes full, half full
  * and as empty as they may get.
@@ -1035,6 +1248,11 @@ static const struct {
 	{ "index_alone", index_alone },
 	{ "index_ends_with_one", index_ends_with_one },
 	{ "index_keeps_its_bounds", index_keeps_its_bounds },
+	{ "index_floor", index_floor },
+	{ "posted_to_each_page", posted_to_each_page },
+	{ "deassigned_in_page_fault", deassigned_in_page_fault },
+	{ "deassigned_over_range", deassigned_over_range },
+	{ "mask_under_reader", mask_under_reader },
 	{ "all_layouts", all_layouts },
 };
 

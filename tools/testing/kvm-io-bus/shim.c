@@ -9,6 +9,7 @@
  */
 #include <linux/err.h>
 #include <linux/kvm_host.h>
+#include <linux/uaccess.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -97,6 +98,40 @@ static void might_sleep(void)
 	SHIM_ASSERT(!shim_rcu.reader[shim_thread].depth || shim_suspended());
 	SHIM_ASSERT(!shim_nr_spin && (!shim_irqs_off || shim_suspended()));
 #endif
+}
+
+/* Memory of userspace */
+
+void (*shim_on_store)(unsigned long addr, int len, u64 value);
+__thread int shim_pagefault_disabled;
+/* The page fault of this access has been served, for one store. */
+static __thread unsigned long faulted_in;
+
+int shim_put_user(unsigned long addr, int len, u64 value)
+{
+	enum shim_user_page page = shim_user_page(addr);
+
+	SHIM_ASSERT(shim_pagefault_disabled && shim_nr_spin && shim_irqs_off);
+	SHIM_ASSERT(!(addr % len) && addr < SHIM_USER_END);
+	if (page != SHIM_USER_THERE &&
+	    (page != SHIM_USER_AWAY || faulted_in != addr))
+		return -EFAULT;
+	faulted_in = 0;
+	if (shim_on_store)
+		shim_on_store(addr, len, value);
+	return 0;
+}
+
+size_t fault_in_safe_writeable(const char *uaddr, size_t size)
+{
+	unsigned long addr = (unsigned long)uaddr;
+
+	might_sleep();
+	SHIM_ASSERT(!shim_pagefault_disabled);
+	/* Time passes. */
+	shim_reader_point();
+	faulted_in = addr;
+	return shim_user_page(addr) == SHIM_USER_GONE ? size : 0;
 }
 
 /* RCU */

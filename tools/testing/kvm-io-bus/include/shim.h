@@ -62,6 +62,7 @@ typedef unsigned int gfp_t;
 				   _a > _b ? _a : _b; })
 #define U64_MAX			((u64)~0ULL)
 #define max_t(type, a, b)	max((type)(a), (type)(b))
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* For options without a module: those that are on have the value 1 here. */
 #define IS_ENABLED(option)	(option)

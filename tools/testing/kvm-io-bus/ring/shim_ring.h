@@ -34,6 +34,12 @@ struct kvm {
 
 struct kvm_vcpu {
 	struct kvm *kvm;
+	struct {
+		struct {
+			u64 ioeventfd_rings;
+			u64 ioeventfd_unmatched;
+		} generic;
+	} stat;
 };
 
 #define INIT_LIST_HEAD(l)	((l)->next = (l)->prev = (l))

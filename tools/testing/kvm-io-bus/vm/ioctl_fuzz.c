@@ -197,6 +197,30 @@ static uint32_t some_gsi(uint64_t *seed)
 	return far[rnd(seed) % (sizeof(far) / sizeof(*far))];
 }
 
+/* Where values are posted: mostly memory, sometimes any address */
+static void some_post(struct kvm_ioeventfd *args, uint64_t *seed)
+{
+	static uint64_t memory[64];
+	static const uint64_t masks[] = { 0xff, 3, 0xffff, 0xf0, ~0ull, 0 };
+
+	args->flags |= (rnd(seed) & 7) << 5;
+	args->post_addr = (uintptr_t)&memory[rnd(seed) % 8];
+	if (!(rnd(seed) % 8))
+		args->post_addr = rnd(seed) >> rnd(seed) % 64;
+	args->datamask = masks[rnd(seed) % (sizeof(masks) / sizeof(*masks))];
+	if (!(rnd(seed) % 8))
+		args->datamask = rnd(seed);
+	args->post_stride = args->len << rnd(seed) % 3;
+	args->post_size = args->post_stride * (rnd(seed) % 16);
+	if (!(rnd(seed) % 8)) {
+		args->post_stride = rnd(seed);
+		args->post_size = rnd(seed);
+	}
+	/* A range has no value. */
+	if (args->flags & KVM_IOEVENTFD_FLAG_POST_RANGE && rnd(seed) % 8)
+		args->flags &= ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DATAMASK);
+}
+
 static void do_ioeventfd(int vm, uint64_t *seed)
 {
 	static const uint32_t lens[] = { 0, 1, 2, 4, 8, 2, 4, 3 };
@@ -208,6 +232,8 @@ static void do_ioeventfd(int vm, uint64_t *seed)
 		.flags = rnd(seed) % 8,
 	};
 
+	if (rnd(seed) & 1)
+		some_post(&args, seed);
 	if (!(rnd(seed) % 16))
 		args.flags = rnd(seed);
 	if (!(rnd(seed) % 16))
