@@ -67,6 +67,31 @@ static int doorbell(u64 addr, int len, int flags, u64 data)
 	return fd;
 }
 
+/* Two that nobody rings: some bits of a value, and a range; both post values. */
+static void posting_doorbells(void)
+{
+	static u64 posted[64];
+	struct kvm_ioeventfd args = {
+		.addr = 0xd1000, .len = 4, .fd = eventfd(0, 0), .datamatch = 5,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DATAMASK |
+			 KVM_IOEVENTFD_FLAG_POST_WRITE,
+		.datamask = 0xffff, .post_addr = (uintptr_t)posted,
+	};
+
+	/* Stock has neither. */
+	if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD_POST_RANGE) <= 0)
+		return;
+	if (ioctl(vm.fd, KVM_IOEVENTFD, &args))
+		die_errno("KVM_IOEVENTFD");
+	args = (struct kvm_ioeventfd) {
+		.addr = 0xd2000, .len = 4, .fd = -1,
+		.flags = KVM_IOEVENTFD_FLAG_POST_WRITE | KVM_IOEVENTFD_FLAG_POST_RANGE,
+		.post_addr = (uintptr_t)posted, .post_size = 256, .post_stride = 8,
+	};
+	if (ioctl(vm.fd, KVM_IOEVENTFD, &args))
+		die_errno("KVM_IOEVENTFD");
+}
+
 static void guest_create(void)
 {
 	struct kvm_regs regs = { .rip = CODE, .rflags = 2 };
@@ -129,6 +154,7 @@ int main(void)
 	fd[1] = doorbell(0x510, 2, KVM_IOEVENTFD_FLAG_PIO |
 			 KVM_IOEVENTFD_FLAG_DATAMATCH, 2);
 	fd[2] = doorbell(0xd0000, 0, 0, 0);
+	posting_doorbells();
 	printf("ready\n");
 	fflush(stdout);
 

@@ -38,6 +38,8 @@ def doorbells(vm):
 
 PIO1, PIO2 = ('pio', 0x510, 2, 1), ('pio', 0x510, 2, 2)
 MMIO = ('mmio', 0xd0000, None, None)
+# Not rung: some bits of a value, and a range
+MASKED, RANGE = ('mmio', 0xd1000, 4, 5), ('mmio', 0xd2000, 4, None)
 
 
 def test_list():
@@ -46,15 +48,19 @@ def test_list():
     found = json.loads(run('--json', r.pid))['vms']
     check('both VMs of the process are found', len(found) == 2, found)
     vm = [v for v in found if v['doorbells']][0]
-    check('three doorbells, none has rung', doorbells(vm) ==
-          {PIO1: 0, PIO2: 0, MMIO: 0}, vm)
+    check('five doorbells, none has rung', doorbells(vm) ==
+          {PIO1: 0, PIO2: 0, MMIO: 0, MASKED: 0, RANGE: 0}, vm)
+    posting = {d['address']: (d['mask'], d['size'], d['stride'])
+               for d in vm['doorbells'] if d['posts_at']}
+    check('two of them post values', posting ==
+          {0xd1000: (0xffff, None, None), 0xd2000: (None, 256, 8)}, vm)
     check('and no irqfd there', vm['irqfds'] == [], vm)
     answer = r.rounds(101)
     check('the guest rang 101 times', answer == 'done 51 50 101\n', answer)
     found = json.loads(run('list', '--json'))['vms']
     vm = [v for v in found if v['doorbells']][0]
     check('as many rings are shown', doorbells(vm) ==
-          {PIO1: 51, PIO2: 50, MMIO: 101}, vm)
+          {PIO1: 51, PIO2: 50, MMIO: 101, MASKED: 0, RANGE: 0}, vm)
     other = [v for v in found if not v['doorbells']][0]
     i = other['irqfds']
     check('the irqfd of the other VM', len(i) == 1 and i[0]['gsi'] == 24 and
@@ -65,11 +71,15 @@ def test_list():
           other['bus'])
     page = run('list', '-i', '-b', r.pid)
     check('the table names address, length, value, rings',
-          any(l.split() == ['pio', '0x510', '2', '0x2', '50']
+          any(l.split() == ['pio', '0x510', '2', '0x2', '50', '-']
               for l in page.splitlines()), page)
     check('any is said where anything rings',
-          any(l.split() == ['mmio', '0xd0000', 'any', 'any', '101']
+          any(l.split() == ['mmio', '0xd0000', 'any', 'any', '101', '-']
               for l in page.splitlines()), page)
+    lines = [l.split()[:5] for l in page.splitlines()]
+    check('a mask and a range are in the table',
+          ['mmio', '0xd1000', '4', '0x5/0xffff', '0'] in lines and
+          ['mmio', '0xd2000+0x100/8', '4', 'any', '0'] in lines, page)
     check('one VM by its folder', run('list', other['vm']).count('\n') == 2)
     for command in 'list', 'watch', 'exits':
         said = run(command, '1', status=1)
@@ -130,7 +140,7 @@ def test_watch():
     looks = [json.loads(line) for line in lines]
     check('three looks, three lines', len(looks) == 3, lines)
     rates = [{(d['bus'], d['value']): d['rings_per_second']
-              for d in look['doorbells']} for look in looks]
+              for d in look['doorbells'] if d['address'] < MASKED[1]} for look in looks]
     check('every doorbell rings in every look', all(len(x) == 3 and
           min(x.values()) > 10 for x in rates), rates)
     # A round rings the MMIO one once and one of the two on the port
