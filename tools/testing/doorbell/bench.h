@@ -84,4 +84,7 @@ void add_grace(void);
 /* Groups for the bounds of a kick's cost (bounds.c) */
 void add_bounds(void);
 
+/* Groups for kicks that post the written value (posted.c) */
+void add_posted(void);
+
 #endif /* BENCH_H */

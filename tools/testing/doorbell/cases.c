@@ -1400,6 +1400,7 @@ struct group *all_groups(void)
 {
 	if (!first) {
 		add_kicks();
+		add_posted();
 		add_codes();
 		add_many();
 		add_grace();
