@@ -10,8 +10,10 @@ set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BUILD:-$top/build}
+# What all bases share: what is downloaded, and the emulators
+shared=$build
 # shellcheck disable=SC2034 # for tools/base
-debs=$build/debs
+debs=$shared/debs
 me=${0##*/}
 
 export LC_ALL=C
@@ -27,6 +29,20 @@ die() {
 	printf '%s: error: %s\n' "$me" "$*" >&2
 	exit "${die_status:-1}"
 }
+
+# BASE=X.Y is Linux X.Y as Debian packages it (default: 6.12), BASE=PATH a source tree
+# or a tarball of any kernel. Another version than the default has a build folder to
+# itself, and kernels of its own: Debian's headers of later ones want a compiler that
+# Debian 12 does not have.
+# shellcheck disable=SC2034 # for tools/base
+linux=6.12
+if [[ ${BASE:-} =~ ^[0-9]+\.[0-9]+$ ]] && [ "$BASE" != "$linux" ]; then
+	linux=$BASE
+	build=$shared/$linux
+	[ -z "${KVER:-}" ] || die_status=2 die "KVER is a kernel of Linux 6.12, not of $linux"
+	[ -n "${ARCH:-}${CPU:-}" ] || export KERNEL=${KERNEL:-minimal}
+	[ "${KERNEL:-}" != debian ] || die_status=2 die "KERNEL=debian is for Linux 6.12"
+fi
 
 # A kernel version asked for has a build folder to itself, since its source and
 # its series may differ; only the downloads are shared. The default one, which
@@ -50,12 +66,12 @@ as_root() {
 	fi
 }
 
-# lock NAME: hold a lock until this program ends, so that two commands started
-# at once do not build the same thing twice. The descriptor is not handed on.
+# lock NAME [FOLDER]: hold a lock until this program ends, so that two commands
+# started at once do not build the same thing twice. The descriptor is not handed on.
 lock() {
-	mkdir -p "$build"
-	local fd
-	exec {fd}>"$build/.lock.$1"
+	local folder=${2:-$build} fd
+	mkdir -p "$folder"
+	exec {fd}>"$folder/.lock.$1"
 	if ! flock -n "$fd"; then
 		say "waiting for another run that holds $1"
 		flock "$fd"
@@ -72,7 +88,7 @@ apt_update() {
 # the machine's sources stay as they are. "${apt_options[@]}" makes apt-get use it.
 # Status 1 if apt-get knows no archive.
 private_apt() {
-	local folder=$build/apt/$2 release mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+	local folder=$shared/apt/$2 release mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
 
 	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	# shellcheck disable=SC2016 # for apt-get

@@ -107,7 +107,7 @@ class Vm:
         if self.initrd and not os.path.exists(self.initrd):
             raise Refused('--initrd %s does not exist' % self.initrd)
 
-        self.build = os.environ['BUILD']
+        self.build = os.environ['VM_BUILD']
         self.files = {}         # of the initramfs: bytes by name
         self.modules, self.kvm_modules, self.own_modules = [], [], []
         self.libmodules = self.known = None

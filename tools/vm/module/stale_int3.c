@@ -34,20 +34,22 @@ static bool emulate(struct pt_regs *regs, unsigned long addr, const u8 *insn)
 
 	memcpy(&offset, insn + 1, sizeof(offset));
 	/* INT3 left the address behind its one byte. */
-	if (insn[0] == CALL_INSN_OPCODE)
-		int3_emulate_call(regs, addr + CALL_INSN_SIZE + offset);
-	else if (insn[0] == JMP32_INSN_OPCODE)
+	if (insn[0] == CALL_INSN_OPCODE) {
+		int3_emulate_push(regs, addr + CALL_INSN_SIZE);
+		regs->ip = addr + CALL_INSN_SIZE + offset;
+	} else if (insn[0] == JMP32_INSN_OPCODE) {
 		regs->ip = addr + JMP32_INSN_SIZE + offset;
-	else if (insn[0] == JMP8_INSN_OPCODE)
+	} else if (insn[0] == JMP8_INSN_OPCODE) {
 		regs->ip = addr + JMP8_INSN_SIZE + (s8)insn[1];
-	else if (insn[0] == RET_INSN_OPCODE)
+	} else if (insn[0] == RET_INSN_OPCODE) {
 		int3_emulate_ret(regs);
-	else if (!memcmp(insn, nop5, sizeof(nop5)))
+	} else if (!memcmp(insn, nop5, sizeof(nop5))) {
 		regs->ip = addr + sizeof(nop5);
-	else if (!memcmp(insn, nop2, sizeof(nop2)))
+	} else if (!memcmp(insn, nop2, sizeof(nop2))) {
 		regs->ip = addr + sizeof(nop2);
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 
