@@ -56,6 +56,9 @@ take the place of one of the base's.  That ends what can be done to the base's,
 and tools/series/replaced must have the checksum of what it replaces.
 
 cover     of each series, its cover letter: the subject, an empty line, the text
+
+A step, or a part of one, may be for some bases only, and a file of ours may read
+otherwise on another base: overlay.py.
 """
 import argparse
 import difflib
@@ -68,6 +71,7 @@ import subprocess
 import sys
 
 import cut
+import overlay
 
 # Each line: series that are played on top of one another, from the base on
 CHAINS = (('io-bus', 'x86'), ('powerpc',))
@@ -129,18 +133,72 @@ def pattern(where, text):
         raise Error('%s: bad regex: %s' % (where, e))
 
 
+ARITY = {'delete': (2, 3), 'after': (3, 3), 'before': (3, 3),
+         'replace': (3, 3), 'append': (2, 2), 'append-file': (1, 2),
+         'move': (3, 3), 'create': (2, 2),
+         'comes': (2, 3), 'was': (3, 3)}
+
+
+def change(where, line):
+    """A line of an .edit: its verb, path and other fields"""
+    verb, _, rest = line.partition(' ')
+    if verb not in ARITY:
+        raise Error('%s: unknown change "%s"' % (where, verb))
+    # The last field may hold bars of its own
+    least, most = ARITY[verb]
+    fields = rest.split('|', most - 1)
+    if len(fields) < least:
+        raise Error('%s: %s wants %d fields' % (where, verb, least))
+    return verb, fields[0].strip(), fields[1:]
+
+
+def edit_lines(where, path, lines, verb, fields):
+    """Change the lines of a file in place"""
+    def only(regex, start=0, first=False):
+        compiled = pattern(where, regex)
+        hits = [i for i in range(start, len(lines))
+                if compiled.search(lines[i])]
+        if not hits:
+            raise Error('%s: nothing in %s matches %s' % (where, path, regex))
+        if len(hits) > 1 and not first:
+            raise Error('%s: %d lines of %s match %s' %
+                        (where, len(hits), path, regex))
+        return hits[0]
+
+    text = fields[-1].replace('\\t', '\t').replace('\\n', '\n') + '\n'
+    if verb == 'append':
+        lines.append(text)
+        return
+    at = only(fields[0])
+    if verb == 'delete':
+        end = only(fields[1], at, True) if len(fields) > 1 else at
+        del lines[at:end + 1]
+    elif verb == 'after':
+        lines.insert(at + 1, text)
+    elif verb == 'before':
+        lines.insert(at, text)
+    elif verb == 'replace':
+        lines[at] = text
+
+
 class Step:
-    def __init__(self, top, folder, index):
+    def __init__(self, top, folder, over):
         self.top = top
         self.folder = folder
-        self.index = index
+        self.over = over
+        self.index = None       # among the steps of this base
         self.name = os.path.relpath(folder, os.path.join(top, 'tools/series'))
         self.series = os.path.dirname(self.name)
-        self.message = self._text('message').strip() + '\n'
+        where = self.name + '/message'
+        self.message = over.prose(where, self._text('message', False)).strip() + '\n'
+        self.other = not self.message.strip()   # for other bases alone
+        if self.other:
+            return
         if not re.match(r'[^\n]+\n(\n|$)', self.message):
             raise Error('%s/message: one line of subject, then an empty one'
                         % self.name)
         self.subject = self.message.split('\n')[0]
+        self.less = False      # is some of it left out for this base?
         self.files = []     # (where, path, names or None for the rest)
         if os.path.exists(os.path.join(folder, 'files')):
             self.files = self._files()
@@ -152,14 +210,23 @@ class Step:
                 self.changes += self._cocci(path)
             else:
                 self._edit(path)
-        if not self.files and not self.changes and not self.lines:
+        self.other = not self.files and not self.changes and not self.lines and \
+            self.less
+        if not self.other and not self.files and not self.changes and not self.lines:
             raise Error('%s: neither files nor changes' % self.name)
 
-    def _text(self, name):
+    def _text(self, name, part=True):
         try:
-            return read(os.path.join(self.folder, name)).decode()
+            text = read(os.path.join(self.folder, name)).decode()
         except OSError as e:
             raise Error('%s/%s: %s' % (self.name, name, e.strerror))
+        return self._part('%s/%s' % (self.name, name), text) if part else text
+
+    def _part(self, where, text):
+        """What is for this base"""
+        mine = self.over.part(where, text)
+        self.less = self.less or mine != text
+        return mine
 
     def _files(self):
         found = []
@@ -170,7 +237,7 @@ class Step:
             path, colon, names = line.partition(':')
             path = path.strip()
             names = names.split()
-            if not os.path.isfile(os.path.join(self.top, path)):
+            if not self.over.exists(path):
                 raise Error('%s: there is no %s' % (where, path))
             if colon and not names:
                 raise Error('%s: names are missing' % where)
@@ -181,7 +248,9 @@ class Step:
     def _cocci(self, path):
         where = '%s/%s' % (self.name, os.path.basename(path))
         sections = []
-        for n, line in enumerate(read(path).decode().splitlines(True), 1):
+        text = read(path).decode()
+        mine = self._part(where, text)
+        for n, line in enumerate(mine.splitlines(True), 1):
             m = re.match(r'//\s*targets:\s*(.*)$', line)
             if m:
                 targets = m.group(1).split()
@@ -190,49 +259,40 @@ class Step:
                 sections.append((where + ':%d' % n, 'cocci', targets, []))
             elif sections:
                 sections[-1][3].append(line)
-        if not sections:
+        if not sections and mine == text:
             raise Error('%s: no line "// targets: PATH..."' % where)
-        return [(w, k, t, ''.join(b)) for w, k, t, b in sections]
+        return [(w, k, [self.over.lands(p) for p in t],
+                 self.over.spelled(t[0], ''.join(b))) for w, k, t, b in sections]
 
     def _edit(self, path):
         where = '%s/%s' % (self.name, os.path.basename(path))
         edits = 0
-        arity = {'delete': (2, 3), 'after': (3, 3), 'before': (3, 3),
-                 'replace': (3, 3), 'append': (2, 2), 'append-file': (1, 2),
-                 'move': (3, 3), 'create': (2, 2),
-                 'comes': (2, 3), 'was': (3, 3)}
-        for n, line in enumerate(read(path).decode().splitlines(), 1):
+        text = read(path).decode()
+        mine = self._part(where, text)
+        for n, line in enumerate(mine.splitlines(), 1):
             if not line.strip() or line.startswith('#'):
                 continue
-            verb, _, rest = line.partition(' ')
             at = '%s:%d' % (where, n)
-            if verb not in arity:
-                raise Error('%s: unknown change "%s"' % (at, verb))
-            # The last field may hold bars of its own
-            most = arity[verb][1]
-            fields = rest.split('|', most - 1)
-            if len(fields) < arity[verb][0]:
-                raise Error('%s: %s wants %d fields' %
-                            (at, verb, arity[verb][0]))
-            target = fields.pop(0).strip()
+            verb, target, fields = change(at, line)
             edits += 1
             if verb in ('comes', 'was'):
                 self.lines.append((at, target, verb, fields))
                 continue
-            targets = [target]
+            fields = [self.over.spelled(target, x) for x in fields]
+            targets = [self.over.lands(target)]
             if verb == 'move':
                 targets.append(fields[0].strip())
             self.changes.append((at, 'edit', targets, (verb, fields)))
-        if not edits:
+        if not edits and mine == text:
             raise Error('%s: empty' % where)
 
 
 class Grown:
     """A file of ours, and which step brings which of its lines"""
 
-    def __init__(self, top, path):
+    def __init__(self, over, path):
         self.path = path
-        self.data = read(os.path.join(top, path))
+        self.data = over.read(path, edit_lines)
         self.claims = []    # (step, where, names or None)
         self.edited = False
 
@@ -372,11 +432,19 @@ class Series:
         self.tree = os.path.join(build, 'tree')
         self.out = os.path.join(build, 'series')
         self.cache = os.path.join(self.out, 'cache')
-        self.steps = [Step(top, d, i) for i, d in enumerate(self.folders())]
+        self.version = self.base_version()
+        m = re.match(r'(\d+)\.(\d+)\.', self.version)
+        self.over = overlay.Overlay(top, (int(m.group(1)), int(m.group(2))) if m
+                                    else overlay.DEFAULT)
+        self.over.edits(change)
+        self.steps = [s for s in (Step(top, d, self.over) for d in self.folders())
+                      if not s.other]
+        for i, step in enumerate(self.steps):
+            step.index = i
         if not self.steps:
             raise Error('no steps in tools/series')
         self.now = {}       # path: contents after the steps so far
-        self.ours = set()   # paths that hold a file of ours
+        self.ours = {}      # paths that hold a file of ours: ours
         self.grown = self.files_of_ours()
         self.configs = self.appended()
         self.all_land()
@@ -415,7 +483,7 @@ class Series:
         for step in self.steps:
             for where, path, names in step.files:
                 if path not in grown:
-                    grown[path] = Grown(self.top, path)
+                    grown[path] = Grown(self.over, path)
                 other = grown[path].claims and grown[path].claims[0][0]
                 if other and ('powerpc' in (other.series, step.series)) and \
                         other.series != step.series:
@@ -438,10 +506,10 @@ class Series:
                 if kind != 'edit' or body[0] != 'append-file':
                     continue
                 path = targets[0]
-                if not os.path.isfile(os.path.join(self.top, path)):
+                if not self.over.exists(path):
                     raise Error('%s: there is no %s' % (where, path))
                 if path not in configs:
-                    configs[path] = Grown(self.top, path)
+                    configs[path] = Grown(self.over, path)
                 names = body[1][0].split() if body[1] else None
                 configs[path].claim(step, where, names)
         for g in configs.values():
@@ -449,15 +517,15 @@ class Series:
         return configs
 
     def all_land(self):
-        for path in self.known(*LANDS):
+        for path in self.known(*LANDS) + self.over.own():
             if path not in self.grown and path not in self.configs and \
-                    os.path.exists(os.path.join(self.top, path)):
+                    self.over.exists(path):
                 raise Error('no step brings %s' % path)
 
     def replaced(self):
         """The files of the base that ours take the place of: path, checksum"""
         found = {}
-        for path in sorted(self.grown):
+        for path in sorted(self.over.lands(p) for p in self.grown):
             data = self.pristine(path)
             if data is not None:
                 found[path] = hashlib.sha256(data).hexdigest()
@@ -469,18 +537,9 @@ class Series:
              for k in ('VERSION', 'PATCHLEVEL', 'SUBLEVEL')]
         return '.'.join(x.group(1) for x in m) if all(m) else 'unknown'
 
-    def pin(self):
-        out = ['# SPDX-License-Identifier: GPL-2.0-only\n',
-               '# What ours replace whole: SHA-256 of the base\'s file, path.\n'
-               '# Written by tools/series/apply --pin.\n',
-               'base %s\n' % self.base_version()]
-        out += ['%s %s\n' % (s, p) for p, s in self.replaced().items()]
-        write(os.path.join(self.top, 'tools/series/replaced'),
-              ''.join(out).encode())
-
-    def check_pins(self):
-        """A fix of Linux in a file that ours replaces must not be lost"""
-        pins, version = {}, 'unknown'
+    def pinned(self):
+        """tools/series/replaced: of each base, {path: checksum}"""
+        bases = {}
         try:
             text = read(os.path.join(self.top, 'tools/series/replaced')).decode()
         except FileNotFoundError:
@@ -489,9 +548,35 @@ class Series:
             if line and line[0] != '#':
                 first, _, second = line.partition(' ')
                 if first == 'base':
-                    version = second
+                    last = bases.setdefault(second, {})
                 else:
-                    pins[second] = first
+                    last[second] = first
+        return bases
+
+    def pinned_as(self, bases):
+        """Which of these this base is, or is a point release of"""
+        mine = self.version.split('.')[:2]
+        return next((b for b in bases if b.split('.')[:2] == mine), None)
+
+    def pin(self):
+        bases = self.pinned()
+        bases.pop(self.pinned_as(bases), None)
+        bases[self.version] = self.replaced()
+        out = ['# SPDX-License-Identifier: GPL-2.0-only\n',
+               '# What ours replace whole, of each base: SHA-256 of the base\'s '
+               'file, path.\n# Written by tools/series/apply --pin.\n']
+        for base in sorted(bases, key=lambda b: [int(x) if x.isdigit() else 0
+                                                 for x in b.split('.')]):
+            out.append('base %s\n' % base)
+            out += ['%s %s\n' % (s, p) for p, s in sorted(bases[base].items())]
+        write(os.path.join(self.top, 'tools/series/replaced'),
+              ''.join(out).encode())
+
+    def check_pins(self):
+        """A fix of Linux in a file that ours replaces must not be lost"""
+        bases = self.pinned()
+        version = self.pinned_as(bases) or 'unknown'
+        pins = bases.get(version, {})
         now = self.replaced()
         words = []
         for path in sorted(set(pins) | set(now)):
@@ -627,32 +712,7 @@ class Series:
             self.now[to] = (text.rstrip('\n') + '\n\n' + mine).encode()
             return
         lines = self.target(where, path).decode().splitlines(True)
-
-        def only(regex, start=0, first=False):
-            compiled = pattern(where, regex)
-            hits = [i for i in range(start, len(lines))
-                    if compiled.search(lines[i])]
-            if not hits:
-                raise Error('%s: nothing in %s matches %s' % (where, path, regex))
-            if len(hits) > 1 and not first:
-                raise Error('%s: %d lines of %s match %s' %
-                            (where, len(hits), path, regex))
-            return hits[0]
-
-        text = fields[-1].replace('\\t', '\t').replace('\\n', '\n') + '\n'
-        if verb == 'append':
-            lines.append(text)
-        else:
-            at = only(fields[0])
-            if verb == 'delete':
-                end = only(fields[1], at, True) if len(fields) > 1 else at
-                del lines[at:end + 1]
-            elif verb == 'after':
-                lines.insert(at + 1, text)
-            elif verb == 'before':
-                lines.insert(at, text)
-            elif verb == 'replace':
-                lines[at] = text
+        edit_lines(where, path, lines, verb, fields)
         self.now[path] = ''.join(lines).encode()
 
     def play(self, *names):
@@ -661,7 +721,7 @@ class Series:
         Yields each with what it changed: path: (before, after).
         """
         self.now = {}
-        self.ours = set()
+        self.ours = {}
         for step in self.steps:
             if step.series not in names:
                 continue
@@ -674,18 +734,19 @@ class Series:
                     self.cocci(where, targets, body)
                 else:
                     self.edit(where, targets[0], *body)
-            for path in sorted({x[1] for x in step.files + step.lines}):
+            for ours in sorted({x[1] for x in step.files + step.lines}):
+                path = self.over.lands(ours)
                 if path in old:
                     raise Error('%s: %s is both changed and replaced' %
                                 (step.name, path))
                 old[path] = self.get(path)
-                self.now[path] = self.grown[path].version(step.index)
-                self.ours.add(path)
+                self.now[path] = self.grown[ours].version(step.index)
+                self.ours[path] = ours
             yield step, {p: (old[p], self.now[p]) for p in sorted(old)}
 
     def mode(self, path):
         if path in self.ours:
-            return os.stat(os.path.join(self.top, path)).st_mode & 0o111
+            return os.stat(self.over.place(self.ours[path])).st_mode & 0o111
         there = os.path.join(self.base, path)
         return os.path.exists(there) and os.stat(there).st_mode & 0o111
 
@@ -696,8 +757,8 @@ def changed_since(series, say):
     for _ in series.play(*SERIES):
         pass
     final = {p: d for p, d in series.now.items()}
-    for path in series.ours:
-        if final[path] != read(os.path.join(series.top, path)):
+    for path, ours in series.ours.items():
+        if final[path] != series.grown[ours].data:
             raise Error('%s: not the same after the last step' % path)
     state = sha(stamp, *[x for p in sorted(final)
                          for x in (p, final[p], str(int(series.mode(p))))])
@@ -795,7 +856,7 @@ def make_chain(series, say, chain, env, sign):
     for step, changed in series.play(*chain):
         states.append((step, {p: (new, series.mode(p))
                               for p, (_, new) in changed.items()}))
-    series.ours = set()
+    series.ours = {}
     for path in sorted(series.now):
         data = series.pristine(path)
         if data is not None:
@@ -816,8 +877,8 @@ def make_chain(series, say, chain, env, sign):
                 raise Error('%s changes nothing' % step.name)
             git('commit', '-q', '-F', '-', input=(step.message + sign).encode())
         try:
-            cover = read(os.path.join(series.top, 'tools/series', name,
-                                      'cover')).decode()
+            cover = series.over.prose(name + '/cover', read(os.path.join(
+                series.top, 'tools/series', name, 'cover')).decode())
         except FileNotFoundError:
             raise Error('tools/series/%s has no cover' % name)
         subject, _, blurb = cover.partition('\n')
@@ -869,7 +930,9 @@ def write_hooks(series, to):
                 out += ['      ' + x for x in plus]
             out.append('')
     if to is True:
-        to = os.path.join(series.top, 'tools/series/hooks.rst')
+        other = series.over.version != overlay.DEFAULT
+        to = os.path.join(series.top, 'tools/series/hooks%s.rst' %
+                          ('-%d.%d' % series.over.version if other else ''))
     write(os.path.abspath(to), ('\n'.join(out).rstrip('\n') + '\n').encode())
 
 
@@ -899,7 +962,7 @@ def main():
             make_patches(series, say)
         elif not changed_since(series, say) and not args.quiet:
             say('build/tree: up to date')
-    except Error as e:
+    except (Error, overlay.OverlayError) as e:
         say('error: %s' % e)
         return 1
     return 0
