@@ -4,6 +4,7 @@
 
 struct kvm;
 struct kvm_irqfd;
+struct kvm_kernel_irq_routing_entry;
 struct kvm_kernel_irqfd;
 
 #ifdef CONFIG_HAVE_KVM_IRQCHIP
@@ -13,6 +14,27 @@ int kvm_irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args);
 
 int kvm_irqfd_resample_attach(struct kvm_kernel_irqfd *irqfd);
 void kvm_irqfd_resample_detach(struct kvm_kernel_irqfd *irqfd);
+#endif
+
+#if IS_ENABLED(CONFIG_HAVE_KVM_IRQ_BYPASS)
+void irqfd_bypass_register(struct kvm_kernel_irqfd *irqfd);
+void irqfd_bypass_unregister(struct kvm_kernel_irqfd *irqfd);
+void irqfd_bypass_reroute(struct kvm_kernel_irqfd *irqfd,
+			  struct kvm_kernel_irq_routing_entry *old);
+#else
+static inline void irqfd_bypass_register(struct kvm_kernel_irqfd *irqfd)
+{
+}
+
+static inline void irqfd_bypass_unregister(struct kvm_kernel_irqfd *irqfd)
+{
+}
+
+static inline void
+irqfd_bypass_reroute(struct kvm_kernel_irqfd *irqfd,
+		     struct kvm_kernel_irq_routing_entry *old)
+{
+}
 #endif
 
 #endif /* __KVM_IRQFD_PRIVATE_H */

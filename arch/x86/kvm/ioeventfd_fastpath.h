@@ -49,8 +49,8 @@
 #include <trace/events/kvm.h>
 
 #include "ioeventfd_insn.h"
+#include "ioeventfd_vcpu.h"
 #include "x86.h"
-#include "pmu.h"
 #include "smm.h"
 #include "trace.h"
 
@@ -61,10 +61,11 @@ extern bool kvm_ioeventfd_mmio;
  * Whether the exit fastpath finishes kicks. Not on PREEMPT_RT, where the locks of
  * an eventfd's waiters sleep.
  */
-static __always_inline bool kvm_ioeventfd_irqoff(void)
+static __always_inline bool kvm_ioeventfd_irqoff(struct kvm_vcpu *vcpu)
 {
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) &&
-	       READ_ONCE(kvm_ioeventfd_fastpath);
+	       READ_ONCE(kvm_ioeventfd_fastpath) &&
+	       kvm_ioeventfd_may_count(vcpu);
 }
 
 /*
@@ -109,29 +110,6 @@ static __always_inline void kvm_ioeventfd_rcu_exit(void)
 	rcu_lock_release(&rcu_lock_map);
 }
 
-/**
- * kvm_ioeventfd_pmc_changed - update whether a counter counts instructions
- * @pmc: the counter, which is about to be reprogrammed
- *
- * A kick looks at the result instead of at each counter. Only MSRs change what a
- * counter counts. Each such change requests KVM_REQ_PMU, so this runs before the
- * guest does. The event filter, which userspace changes at any time, and the
- * privilege level are checked when a kick is counted.
- *
- * Context: the thread of the vCPU.
- */
-static __always_inline void kvm_ioeventfd_pmc_changed(struct kvm_pmc *pmc)
-{
-	const u64 differ = pmc->eventsel ^ kvm_pmu_eventsel.INSTRUCTIONS_RETIRED;
-	struct kvm_pmu *pmu = pmc_to_pmu(pmc);
-
-	if (!(differ & AMD64_RAW_EVENT_MASK_NB) &&
-	    pmc_is_globally_enabled(pmc) && pmc_speculative_in_use(pmc))
-		pmu->counting_instructions |= BIT_ULL(pmc->idx);
-	else
-		pmu->counting_instructions &= ~BIT_ULL(pmc->idx);
-}
-
 void kvm_ioeventfd_count(struct kvm_vcpu *vcpu);
 
 /* Step over an instruction that kvm_ioeventfd_may_step() let pass. */
@@ -139,7 +117,7 @@ static __always_inline void kvm_ioeventfd_step(struct kvm_vcpu *vcpu,
 					       unsigned long next_ip)
 {
 	kvm_rip_write(vcpu, next_ip);
-	if (unlikely(vcpu_to_pmu(vcpu)->counting_instructions))
+	if (unlikely(kvm_ioeventfd_is_counted(vcpu)))
 		kvm_ioeventfd_count(vcpu);
 }
 
@@ -246,7 +224,7 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 	const unsigned long *regs = vcpu->arch.regs;
 	u64 ip, address;
 
-	ip = regs[VCPU_REGS_RIP] + insn->len;
+	ip = kvm_ioeventfd_rip(vcpu) + insn->len;
 	if (bits != 64)
 		ip = (u32)ip;
 	address = kvm_ioeventfd_insn_address(insn, regs, ip, seg_base);

@@ -15,6 +15,7 @@
 #include <linux/kvm_host.h>
 
 #include "ioeventfd_fastpath.h"
+#include "ioeventfd_sev.h"
 #include "mmu.h"
 #include "svm.h"
 
@@ -69,7 +70,7 @@ static __always_inline bool is_store(struct vcpu_svm *svm)
 static __always_inline bool may_step(struct kvm_vcpu *vcpu,
 				     const struct vmcb *vmcb)
 {
-	return !sev_guest(vcpu->kvm) &&
+	return !svm_ioeventfd_is_sev(vcpu) &&
 	       !(vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK) &&
 	       !(vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID) &&
 	       kvm_ioeventfd_may_step(vcpu, vmcb->save.rflags);
@@ -92,7 +93,7 @@ static noinline bool svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 	const struct vmcb_save_area *save = &svm->vmcb->save;
-	gpa_t gpa = vcpu->arch.regs[VCPU_REGS_RIP];
+	gpa_t gpa = kvm_ioeventfd_rip(vcpu);
 	struct kvm_memory_slot *slot = NULL;
 	bool is_store = false;
 	int idx;
@@ -123,7 +124,7 @@ static __always_inline bool decode(struct kvm_vcpu *vcpu,
 	static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
 		      offsetof(struct vmcb_control_area, insn_bytes) ==
 		      offsetof(struct vmcb_control_area, insn_len) + 1);
-	if (static_cpu_has(X86_FEATURE_DECODEASSISTS) &&
+	if (cpu_feature_enabled(X86_FEATURE_DECODEASSISTS) &&
 	    likely(control->insn_len == KVM_IOEVENTFD_INSN_MAX))
 		return kvm_ioeventfd_memo_decode(&to_svm(vcpu)->ioeventfd.stores.memo,
 						 bytes[0], bytes[1], 1, bits);
@@ -208,7 +209,7 @@ bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
 	struct kvm_ioeventfd_set *set;
 	bool rung;
 
-	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff() ||
+	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff(vcpu) ||
 	    (control->exit_info_1 &
 	     (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK | SVM_IOIO_REP_MASK)))
 		return false;
@@ -237,7 +238,7 @@ bool svm_ioeventfd_store(struct kvm_vcpu *vcpu)
 	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) ||
 	    !READ_ONCE(kvm_ioeventfd_mmio) || !is_store(svm))
 		return false;
-	if (!kvm_ioeventfd_irqoff()) {
+	if (!kvm_ioeventfd_irqoff(vcpu)) {
 		svm->ioeventfd.stores.rest = KVM_IOEVENTFD_TRY;
 		return false;
 	}

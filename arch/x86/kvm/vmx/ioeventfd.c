@@ -25,6 +25,7 @@
 #include "ioeventfd.h"
 
 #include "ioeventfd_fastpath.h"
+#include "ioeventfd_exit.h"
 
 /* Of the exit qualification of an I/O instruction */
 #define OUT_LEN		7
@@ -37,10 +38,10 @@
  */
 static __always_inline bool may_step(struct kvm_vcpu *vcpu, unsigned long rflags)
 {
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	const union vmx_exit_reason reason = vmx_ioeventfd_exit_reason(vcpu);
 
-	return vmx->exit_reason.full == vmx->exit_reason.basic &&
-	       !(vmx->idt_vectoring_info & VECTORING_INFO_VALID_MASK) &&
+	return reason.full == reason.basic &&
+	       !(to_vmx(vcpu)->idt_vectoring_info & VECTORING_INFO_VALID_MASK) &&
 	       !vmx_get_interrupt_shadow(vcpu) &&
 	       kvm_ioeventfd_may_step(vcpu, rflags);
 }
@@ -128,7 +129,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	if (!may_step(vcpu, rflags))
 		return false;
 
-	if (!static_cpu_has(X86_FEATURE_HYPERVISOR) &&
+	if (!cpu_feature_enabled(X86_FEATURE_HYPERVISOR) &&
 	    kvm_io_bus_ring_any(set, gpa)) {
 		kvm_ioeventfd_count_ring(vcpu, in_fastpath);
 		trace_kvm_fast_mmio(gpa);
@@ -178,7 +179,7 @@ fastpath_t vmx_ioeventfd_out(struct kvm_vcpu *vcpu)
 	unsigned int port;
 	bool rung;
 
-	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff())
+	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff(vcpu))
 		return EXIT_FASTPATH_NONE;
 
 	info = vmx_get_exit_qual(vcpu);
@@ -212,7 +213,7 @@ fastpath_t vmx_ioeventfd_store(struct kvm_vcpu *vcpu)
 	if (kvm_ioeventfd_none(vcpu, KVM_MMIO_BUS) ||
 	    !READ_ONCE(kvm_ioeventfd_mmio))
 		return EXIT_FASTPATH_NONE;
-	if (!kvm_ioeventfd_irqoff()) {
+	if (!kvm_ioeventfd_irqoff(vcpu)) {
 		stores->rest = KVM_IOEVENTFD_TRY;
 		return EXIT_FASTPATH_NONE;
 	}

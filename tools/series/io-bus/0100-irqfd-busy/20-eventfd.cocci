@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All VMs are searched, not this one alone.
+// bases: before 7.2
 
 // targets: virt/kvm/eventfd.c
 @@

@@ -10,9 +10,7 @@ identifier f = {
 	irqfd_deactivate,
 	irqfd_dying,
 	kvm_irqfd_deassign,
-	kvm_irqfd_release,
-	kvm_arch_update_irqfd_routing,
-	kvm_arch_irqfd_route_changed
+	kvm_irqfd_release
 };
 type T;
 parameter list P;
@@ -35,3 +33,21 @@ identifier irqfd;
 @@
   list_add_tail(&irqfd->list, &kvm->irqfds.items);
 + kvm->irqfds.nr++;
+
+// bases: before 7.2
+// targets: virt/kvm/eventfd.c
+@@
+identifier f = { kvm_arch_update_irqfd_routing, kvm_arch_irqfd_route_changed };
+type T;
+parameter list P;
+@@
+- T f(P) { ... }
+
+// bases: from 7.2
+// targets: virt/kvm/eventfd.c
+@@
+identifier f = { kvm_arch_update_irqfd_routing };
+type T;
+parameter list P;
+@@
+- T f(P) { ... }

@@ -47,7 +47,7 @@ statement S;
 identifier kvm, i;
 @@
 - for (i = 0; i < KVM_NR_BUSES; i++)
--	kfree(kvm_get_bus(kvm, i));
+-	kfree(\(kvm_get_bus\|kvm_get_bus_for_destruction\)(kvm, i));
 + kvm_io_bus_destroy(kvm);
 
 // targets: virt/kvm/kvm_main.c
@@ -55,9 +55,29 @@ identifier kvm, i;
 identifier kvm, i, bus;
 @@
 - for (i = 0; i < KVM_NR_BUSES; i++) {
--	struct kvm_io_bus *bus = kvm_get_bus(kvm, i);
+-	struct kvm_io_bus *bus = \(kvm_get_bus\|kvm_get_bus_for_destruction\)(kvm, i);
 -	if (bus)
 -		kvm_io_bus_destroy(bus);
 -	kvm->buses[i] = NULL;
 - }
 + kvm_io_bus_destroy(kvm);
+
+// bases: from 7.2
+// targets: virt/kvm/kvm_main.c
+@@
+type T;
+identifier f = {
+	kvm_get_bus_srcu,
+	kvm_get_bus_for_destruction,
+	__free_bus
+};
+parameter list P;
+@@
+- T f(P) { ... }
+
+// targets: virt/kvm/kvm_main.c
+@@
+declarer name EXPORT_SYMBOL_GPL;
+identifier f = { kvm_io_bus_read };
+@@
+- EXPORT_SYMBOL_GPL(f);

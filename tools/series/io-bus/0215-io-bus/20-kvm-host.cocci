@@ -27,6 +27,6 @@ identifier kvm, idx;
 @@
   kvm_get_bus(struct kvm *kvm, enum kvm_bus idx)
   {
-- return srcu_dereference_check(...);
+- return \(srcu_dereference_check\|rcu_dereference_protected\)(...);
 + return &kvm->buses[idx];
   }

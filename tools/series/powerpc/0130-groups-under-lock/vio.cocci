@@ -28,7 +28,7 @@ identifier f =~ "^(kvm_spapr_tce_release|kvm_vm_ioctl_create_spapr_tce)$";
 @@ @@
 - rcu_read_unlock();
 -
-  stit = kzalloc(...);
+  stit = \(kzalloc\|kzalloc_obj\)(...);
   if (!stit) {
 + 	mutex_unlock(&kvm_tce_lock);
   	iommu_tce_table_put(tbl);

@@ -17,3 +17,18 @@ expression E1, E2;
 +		return rc;
 	...
   }
+
+// The fast MMIO bus is not for AMD: the fault does not tell a load from a store there,
+// nor the width. The decoder does.
+// bases: from 7.2
+// targets: arch/x86/kvm/svm/svm.c
+@@
+identifier vcpu, error_code;
+expression E;
+@@
+  npf_interception(struct kvm_vcpu *vcpu)
+  {
+	...
+- if ((error_code & PFERR_RSVD_MASK) && !is_guest_mode(vcpu)) { ... }
+	...
+  }

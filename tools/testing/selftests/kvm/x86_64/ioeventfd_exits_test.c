@@ -1075,6 +1075,39 @@ TEST(system_management_mode)
 	}
 }
 
+/*
+ * Protection keys that forbid all access to pages of userspace. The guest has no such
+ * pages. The host reads the guest's code from its own, and the guest's keys may be in
+ * force then.
+ */
+static void keys_guest(void)
+{
+	set_cr4(get_cr4() | X86_CR4_PKE);
+	for (;;) {
+		asm volatile("wrpkru" : : "a"(0x55555555), "c"(0), "d"(0));
+		kick();
+		kick();
+		asm volatile("wrpkru" : : "a"(0), "c"(0), "d"(0));
+		GUEST_SYNC(0);
+	}
+}
+
+TEST(protection_keys)
+{
+	struct room r;
+
+	if (!kvm_cpu_has(X86_FEATURE_PKU))
+		SKIP(return, "no protection keys");
+
+	EACH_WAY(w, bus) {
+		enter(&r, keys_guest, bus);
+		to_sync(&r);
+		to_sync(&r);
+		EXPECT_EQ(4, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		leave(&r);
+	}
+}
+
 /* Statistics */
 
 TEST(statistics)

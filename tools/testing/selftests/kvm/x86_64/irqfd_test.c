@@ -5,7 +5,10 @@
  * split one.
  */
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "irqfd_util.h"
 
@@ -170,6 +173,83 @@ TEST_F(irqfd, msi)
 	eventfd_ring(self->fd, 1);
 	EXPECT_EQ(1, eventfd_take(self->fd));
 	EXPECT_TRUE(quiet_never(&self->q, VEC_A));
+}
+
+struct poller {
+	pthread_t thread;
+	int fd;
+	_Atomic int tid;
+};
+
+static void *poll_once(void *arg)
+{
+	struct poller *p = arg;
+	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
+
+	p->tid = syscall(SYS_gettid);
+	poll(&pfd, 1, -1);
+	return NULL;
+}
+
+/* How often a thread has slept; -1 if it is not asleep. */
+static long sleeps_of(int tid)
+{
+	char path[64], line[256], state = 0;
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
+		sscanf(line, "voluntary_ctxt_switches: %ld", &n);
+	}
+	if (f)
+		fclose(f);
+	return state == 'S' ? n : -1;
+}
+
+static long sleep_of(int tid)
+{
+	long n = -1, last = -2;
+
+	/* Asleep in poll(), and not only on the way to it */
+	while (n < 0 || n != last) {
+		last = n;
+		usleep(10000);
+		n = sleeps_of(tid);
+	}
+	return n;
+}
+
+/* An irqfd consumes its event alone: other waiters of the eventfd do not wake up. */
+TEST_F(irqfd, consumes_alone)
+{
+	struct poller p = { .fd = self->fd };
+	long before;
+	int i;
+
+	/* One that waits before the assignment, too, comes after it in the queue. */
+	for (i = 0; i < 2; i++) {
+		if (i)
+			ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
+		p.tid = 0;
+		ASSERT_EQ(0, pthread_create(&p.thread, NULL, poll_once, &p));
+		while (!p.tid)
+			usleep(1000);
+		before = sleep_of(p.tid);
+		if (!i)
+			ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
+		eventfd_ring(self->fd, 1);
+		EXPECT_TRUE(quiet_wait(&self->q, VEC_A));
+		EXPECT_EQ(before, sleep_of(p.tid));
+
+		/* Without the irqfd, the event is for the waiter. */
+		ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, IRQFD_DEASSIGN, 0));
+		eventfd_ring(self->fd, 1);
+		ASSERT_EQ(0, pthread_join(p.thread, NULL));
+		EXPECT_EQ(1, eventfd_take(self->fd));
+	}
 }
 
 TEST_F(irqfd, busy_in_same_vm)
