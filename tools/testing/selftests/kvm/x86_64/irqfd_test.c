@@ -178,7 +178,7 @@ TEST_F(irqfd, msi)
 struct poller {
 	pthread_t thread;
 	int fd;
-	_Atomic int tid;
+	int tid;
 };
 
 static void *poll_once(void *arg)
@@ -186,7 +186,7 @@ static void *poll_once(void *arg)
 	struct poller *p = arg;
 	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
 
-	p->tid = syscall(SYS_gettid);
+	WRITE_ONCE(p->tid, syscall(SYS_gettid));
 	poll(&pfd, 1, -1);
 	return NULL;
 }
@@ -194,19 +194,23 @@ static void *poll_once(void *arg)
 /* How often a thread has slept; -1 if it is not asleep. */
 static long sleeps_of(int tid)
 {
-	char path[64], line[256], state = 0;
+	static const char state[] = "State:\t", sleeps[] = "voluntary_ctxt_switches:\t";
+	char path[64], line[256];
+	bool asleep = false;
 	long n = -1;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		sscanf(line, "State: %c", &state);
-		sscanf(line, "voluntary_ctxt_switches: %ld", &n);
+		if (!strncmp(line, state, strlen(state)))
+			asleep = line[strlen(state)] == 'S';
+		if (!strncmp(line, sleeps, strlen(sleeps)))
+			n = atol(line + strlen(sleeps));
 	}
 	if (f)
 		fclose(f);
-	return state == 'S' ? n : -1;
+	return asleep ? n : -1;
 }
 
 static long sleep_of(int tid)
@@ -235,7 +239,7 @@ TEST_F(irqfd, consumes_alone)
 			ASSERT_EQ(0, irqfd_ioctl(self->vm, self->fd, MSI_GSI, 0, 0));
 		p.tid = 0;
 		ASSERT_EQ(0, pthread_create(&p.thread, NULL, poll_once, &p));
-		while (!p.tid)
+		while (!READ_ONCE(p.tid))
 			usleep(1000);
 		before = sleep_of(p.tid);
 		if (!i)
