@@ -34,7 +34,7 @@ those of powerpc on the pristine base and on top of the other two.
               comes PATH|REGEX|REGEX        ... from that line to the next that
                                             matches the second
               was PATH|REGEX|TEXT           that line reads TEXT before it
-            \\t in TEXT is a tab, \\n a further line.
+            \\t in TEXT is a tab, \\n a further line, \\\\ a backslash.
   files     files of ours that land, one to a line:
               PATH                  all of it, or what no other step brings
               PATH: *               the same
@@ -152,6 +152,10 @@ def change(where, line):
     return verb, fields[0].strip(), fields[1:]
 
 
+def unescaped(text):
+    return re.sub(r'\\([\\tn])', lambda m: {'t': '\t', 'n': '\n'}.get(m[1], m[1]), text)
+
+
 def edit_lines(where, path, lines, verb, fields):
     """Change the lines of a file in place"""
     def only(regex, start=0, first=False):
@@ -165,7 +169,7 @@ def edit_lines(where, path, lines, verb, fields):
                         (where, len(hits), path, regex))
         return hits[0]
 
-    text = fields[-1].replace('\\t', '\t').replace('\\n', '\n') + '\n'
+    text = unescaped(fields[-1]) + '\n'
     if verb == 'append':
         lines.append(text)
         return
@@ -394,7 +398,7 @@ class Grown:
                 raise Error('%s: this line of %s comes with this step as it is'
                             % (where, self.path))
             if verb == 'was':
-                text = fields[1].replace('\\t', '\t').replace('\\n', '\n') + '\n'
+                text = unescaped(fields[1]) + '\n'
                 at = [i for i, x in enumerate(piece.lines) if x is line][0]
                 piece.lines[at:at] = [[x, line[1], step.index]
                                       for x in text.splitlines(True)]
@@ -700,8 +704,7 @@ class Series:
         if verb == 'create':
             if self.get(path) is not None:
                 raise Error('%s: there is a %s' % (where, path))
-            self.now[path] = (fields[0].replace('\\t', '\t')
-                              .replace('\\n', '\n') + '\n').encode()
+            self.now[path] = (unescaped(fields[0]) + '\n').encode()
             return
         if verb == 'move':
             to = fields[0].strip()
