@@ -70,6 +70,12 @@ series:
 series-check:
 	@tools/series/check --all $(ONLY)
 
+#: make rebase FROM=6.12 TO=7.3
+#:                   what another kernel asks of the series; ends in a list of work
+.PHONY: rebase
+rebase:
+	@tools/series/rebase "$(FROM)" "$(TO)"
+
 #: make powernv      the ppc64le kernel with KVM that make vm ARCH=powernv8 boots
 .PHONY: powernv
 powernv:
