@@ -23,6 +23,7 @@ class Machine:
     """One that runs a static program: the program's output is on the console."""
 
     port = False            # a virtio port "vm", and the files of this machine
+    shell = False           # the command may be a shell's
     counts_instructions = False
     threads = (1,)          # processors per core
     pci = False
@@ -92,6 +93,10 @@ class Machine:
         return ' '.join(['console=' + self.console, 'oops=panic',
                          'loglevel=%d' % vm.loglevel] + vm.append)
 
+    def initramfs(self, vm):
+        """The machine's own, as bytes, or None for that of run.py."""
+        return None
+
     def line(self, vm, initrd):
         """The whole command of the emulator."""
         return self.command(vm) + [
@@ -146,6 +151,7 @@ class X86(Machine):
     """One with this machine's files, and with our modules in Debian's kernel or ours."""
 
     port = True
+    shell = True
     max_smp = 254
     append = ['panic=-1', 'mitigations=off', 'printk.devkmsg=on']
     loglevel = 5

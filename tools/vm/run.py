@@ -18,6 +18,7 @@ import time
 from initramfs import Cpio, read_module, resolve
 from machines import MACHINES, Refused, one_of
 import bochs  # noqa: F401, more machines
+import disk  # noqa: F401
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -27,7 +28,8 @@ TRIES = 3               # to boot
 
 USAGE = "usage: vm [OPTION]... [--] COMMAND [ARGUMENT]... | vm [OPTION]... -c 'SHELL COMMAND'"
 FLAGS = ['icount', 'inside', 'no-leaks', 'no-build', 'pci']
-WORDS = ['timeout', 'splat', 'accel', 'threads', 'copies', 'kernel', 'initrd', 'log']
+WORDS = ['timeout', 'splat', 'accel', 'threads', 'copies', 'kernel', 'initrd', 'disk',
+         'log']
 LISTS = ['param', 'module', 'file', 'env', 'append', 'qemu']
 
 # What is wrong with a kernel, in its own words, whatever the machine
@@ -104,6 +106,8 @@ class Vm:
         self.copies = number('--copies', self.copies or 1, 1, 4)
         one_of('--splat', self.splat or 'tell', 'fail', 'tell')
         one_of('--accel', self.accel or 'tcg', 'tcg', 'kvm')
+        if self.disk and self.arch != 'disk':
+            raise Refused('--disk is for ARCH=disk')
         if self.initrd and not os.path.exists(self.initrd):
             raise Refused('--initrd %s does not exist' % self.initrd)
 
@@ -114,7 +118,7 @@ class Vm:
         self.boot_timeout, self.loglevel = 300, m.loglevel
         self.append[:0] = m.append
         m.check(self)
-        if m.port:
+        if m.shell:
             self.command = ['/bin/sh', '-c', shell] if shell is not None else command
         else:
             self.command = self.program(shell.split() if shell is not None else command)
@@ -334,7 +338,7 @@ def boot(vm):
     append = list(vm.append)
     try:
         with open(initrd, 'wb') as f:
-            f.write(build_initrd(vm))
+            f.write(m.initramfs(vm) or build_initrd(vm))
         words = m.line(vm, initrd)
         with open(vm.log + '.qemu', 'wb') as err:
             qemu = subprocess.Popen(words, pass_fds=[vm.socket],
