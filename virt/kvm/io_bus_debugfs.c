@@ -56,7 +56,9 @@ static unsigned long ioeventfds_list(struct kvm *kvm, void *info,
 
 static void ioeventfds_head(struct seq_file *m)
 {
-	seq_puts(m, "# bus address length value rings post range\n");
+	seq_puts(m, "# bus address length value rings");
+	seq_puts(m, " post range");
+	seq_putc(m, '\n');
 }
 
 /* The value, and the mask if it is not for all bits of the width. */
@@ -74,13 +76,13 @@ static void value_show(struct seq_file *m, const struct kvm_ioeventfd_key *key)
 static void post_show(struct seq_file *m, const struct kvm_ioeventfd_key *key)
 {
 	if (key->post)
-		seq_printf(m, "0x%lx ", key->post);
+		seq_printf(m, " 0x%lx", key->post);
 	else
-		seq_puts(m, "- ");
+		seq_puts(m, " -");
 	if (key->size)
-		seq_printf(m, "0x%x/%u\n", key->size, key->stride);
+		seq_printf(m, " 0x%x/%u", key->size, key->stride);
 	else
-		seq_puts(m, "-\n");
+		seq_puts(m, " -");
 }
 
 static void ioeventfds_line(struct seq_file *m, const void *entry)
@@ -93,8 +95,9 @@ static void ioeventfds_line(struct seq_file *m, const void *entry)
 	else
 		seq_puts(m, "any ");
 	value_show(m, &info->key);
-	seq_printf(m, "%lu ", info->rings);
+	seq_printf(m, "%lu", info->rings);
 	post_show(m, &info->key);
+	seq_putc(m, '\n');
 }
 
 static const struct view ioeventfds_view = {

@@ -37,13 +37,25 @@ find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
 	return ioeventfd;
 }
 
-/* The ioeventfds at an address, or the range that has a register there. */
+/* As search(), for the last address, which no range has. */
+static noinline struct kvm_ioeventfd_set *
+search_last(struct kvm *kvm, enum kvm_bus bus_idx)
+{
+	return kvm_io_bus_find_set(kvm, bus_idx, KVM_IO_INDEX_PAD);
+}
+
+/*
+ * The ioeventfds at an address, or the range that has a register there. Each
+ * function that this calls is called last, so that kicks save no registers.
+ */
 static __always_inline struct kvm_ioeventfd_set *
 search(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
 {
 	const struct kvm_io_index *ranges = &kvm->buses[bus_idx].post_ranges;
 	struct kvm_ioeventfd_set *set;
 
+	if (unlikely(addr == KVM_IO_INDEX_PAD))
+		return search_last(kvm, bus_idx);
 	set = kvm_io_bus_find_set(kvm, bus_idx, addr);
 	if (set || likely(!rcu_access_pointer(ranges->root)))
 		return set;

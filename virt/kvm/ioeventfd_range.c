@@ -7,6 +7,30 @@
  */
 #include "ioeventfd_range.h"
 
+/**
+ * kvm_ioeventfd_range_find - find the range that has a register at an address
+ * @ranges: the ranges of a bus
+ * @addr: the address
+ *
+ * Not inline: kicks of other ioeventfds would pay for it.
+ *
+ * Context: RCU read-side critical section; any, interrupts may be off.
+ * Return: the set of the range, or NULL.
+ */
+struct kvm_ioeventfd_set *
+kvm_ioeventfd_range_find(const struct kvm_io_index *ranges, u64 addr)
+{
+	struct kvm_ioeventfd_range *range = kvm_io_index_find_floor(ranges, addr);
+	u64 offset;
+
+	if (!range)
+		return NULL;
+	offset = addr - range->start;
+	if (offset >= range->size || (offset & (range->stride - 1)))
+		return NULL;
+	return &range->set;
+}
+
 /* Returns true if a range of the index has an address of @key's range. */
 static bool overlaps(const struct kvm_io_index *ranges,
 		     const struct kvm_ioeventfd_key *key)

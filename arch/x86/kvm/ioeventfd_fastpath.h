@@ -75,10 +75,8 @@ static __always_inline bool kvm_ioeventfd_irqoff(struct kvm_vcpu *vcpu)
 static __always_inline bool kvm_ioeventfd_none(const struct kvm_vcpu *vcpu,
 					       enum kvm_bus bus_idx)
 {
-	const struct kvm_io_bus *bus = &vcpu->kvm->buses[bus_idx];
-
-	return !rcu_access_pointer(bus->ioeventfds.root) &&
-	       !rcu_access_pointer(bus->post_ranges.root);
+	return !rcu_access_pointer(vcpu->kvm->buses[bus_idx].ioeventfds.root) &&
+	       !rcu_access_pointer(vcpu->kvm->buses[bus_idx].post_ranges.root);
 }
 
 /*

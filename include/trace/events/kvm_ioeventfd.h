@@ -25,6 +25,10 @@ TRACE_EVENT(kvm_ioeventfd,
 	TP_STRUCT__entry(
 		__field(u64,		addr)
 		__field(u64,		data)
+		__field(u64,		mask)
+		__field(u64,		post)
+		__field(u32,		size)
+		__field(u32,		stride)
 		__field(unsigned int,	bus)
 		__field(int,		ret)
 		__field(u8,		len)
@@ -35,6 +39,10 @@ TRACE_EVENT(kvm_ioeventfd,
 	TP_fast_assign(
 		__entry->addr = key->addr;
 		__entry->data = key->data;
+		__entry->mask = key->mask;
+		__entry->post = key->post;
+		__entry->size = key->size;
+		__entry->stride = key->stride;
 		__entry->bus = bus;
 		__entry->ret = ret;
 		__entry->len = key->len;
@@ -42,11 +50,12 @@ TRACE_EVENT(kvm_ioeventfd,
 		__entry->assign = assign;
 	),
 
-	TP_printk("%s %s 0x%llx len %u%s 0x%llx: %d",
+	TP_printk("%s %s 0x%llx len %u%s 0x%llx mask 0x%llx post 0x%llx range 0x%x/%u: %d",
 		  __entry->assign ? "assign" : "deassign",
 		  __print_symbolic(__entry->bus, kvm_trace_bus),
 		  __entry->addr, __entry->len,
 		  __entry->match ? " data" : " any data, not", __entry->data,
+		  __entry->mask, __entry->post, __entry->size, __entry->stride,
 		  __entry->ret)
 );
 
