@@ -368,6 +368,24 @@ static void expect_post(struct __test_metadata *_metadata, struct _test_data_gue
 	expect_stored(_metadata, self, offset, size, val);
 }
 
+/* The writes took the path that the variant is for. */
+static void expect_path(struct __test_metadata *_metadata, struct _test_data_guest *self,
+			bool ordinary)
+{
+#ifdef __x86_64__
+	int64_t nr = vcpu_stat(self->vcpu, "ioeventfd_fastpath_rings");
+
+	if (nr < 0)
+		return;
+	if (ordinary) {
+		EXPECT_EQ(0, nr);
+	} else if (get_kvm_param_bool("ioeventfd_fastpath") &&
+		   (self->bus || get_kvm_param_bool("mmio_caching"))) {
+		EXPECT_LT(0, nr);
+	}
+#endif
+}
+
 #define for_each_size(size, bus)					\
 	for (size = 1; size <= ((bus) & PIO ? 4 : 8); size *= 2)
 
@@ -390,6 +408,7 @@ TEST_F(guest, value_of_each_width)
 		EXPECT_EQ(0, post_deassign(self->vm, args));
 		expect_exit(_metadata, self, self->at, size, val);
 	}
+	expect_path(_metadata, self, variant->ordinary);
 }
 
 TEST_F(guest, last_value_and_count)
