@@ -70,88 +70,42 @@
 #include "ioeventfd_set.h"
 
 /*
- * The ioeventfd of a range for a write that matches none at its own address.
- * Not inline: kicks, and buses without ranges, would pay for it.
- */
-static noinline struct kvm_kernel_ioeventfd *
-match_range(struct kvm_io_bus *bus, gpa_t addr, int len, const void *val)
-{
-	struct kvm_ioeventfd_set *set;
-
-	set = kvm_ioeventfd_range_find(&bus->post_ranges, addr);
-	return set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
-}
-
-/*
  * Returns 0 if the write has signalled an ioeventfd. -EOPNOTSUPP: it matches none.
- * -EFAULT: it matches one that stores the value, but the page at *@post is not
- * there.
+ * -EAGAIN: write_slowly() finds out.
  */
 static __always_inline int signal_match(struct kvm_vcpu *vcpu,
 					enum kvm_bus bus_idx, gpa_t addr,
-					int len, const void *val,
-					unsigned long *post)
+					int len, const void *val)
 {
-	struct kvm_io_bus *bus = &vcpu->kvm->buses[bus_idx];
+	struct kvm_io_bus *bus = kvm_io_bus_of_ioeventfds(vcpu->kvm, bus_idx);
 	struct kvm_kernel_ioeventfd *ioeventfd;
 	struct kvm_ioeventfd_set *set;
-	int ret;
+
+	/* Otherwise the compiler computes the address once more for each use. */
+	OPTIMIZER_HIDE_VAR(bus);
+	if (!rcu_access_pointer(bus->ioeventfds.root) &&
+	    !rcu_access_pointer(bus->post_ranges.root))
+		return -EOPNOTSUPP;
 
 	rcu_read_lock();
-again:
-	set = kvm_io_bus_find_set(vcpu->kvm, bus_idx, addr);
+	set = kvm_io_index_find(&bus->ioeventfds, addr);
 	ioeventfd = set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
-	if (!ioeventfd && unlikely(rcu_access_pointer(bus->post_ranges.root)))
-		ioeventfd = match_range(bus, addr, len, val);
-	if (!ioeventfd)
-		goto none;
-
-	if (unlikely(READ_ONCE(ioeventfd->posts))) {
-		*post = (unsigned long)addr + ioeventfd->post_offset;
-		ret = kvm_ioeventfd_post(ioeventfd, addr,
-					 kvm_ioeventfd_load(val, len));
-		goto done;
-	}
-	ret = kvm_ioeventfd_signal(ioeventfd) ? 0 : -ENOENT;
-done:
-	if (likely(!ret)) {
+	if (ioeventfd && likely(!READ_ONCE(ioeventfd->posts)) &&
+	    kvm_ioeventfd_signal(ioeventfd)) {
 		++vcpu->stat.generic.ioeventfd_rings;
 		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
-	} else if (ret == -ENOENT) {
-		/* It was unregistered meanwhile, so it is not found again. */
-		goto again;
+		rcu_read_unlock();
+		return 0;
 	}
-	rcu_read_unlock();
-	return ret;
-
-none:
+	if (unlikely(ioeventfd || rcu_access_pointer(bus->post_ranges.root))) {
+		rcu_read_unlock();
+		return -EAGAIN;
+	}
 	/* A write of unknown width comes again, with its width. */
 	if (set && len)
 		++vcpu->stat.generic.ioeventfd_unmatched;
 	rcu_read_unlock();
 	return -EOPNOTSUPP;
-}
-
-/* How often to make a page present that is taken away at once. */
-#define POST_TRIES	16
-
-/*
- * Makes the page at @post present and tries again, as signal_match(). The
- * ioeventfd, its address and the memory there may change meanwhile.
- */
-static noinline int signal_after_fault(struct kvm_vcpu *vcpu,
-				       enum kvm_bus bus_idx, gpa_t addr,
-				       int len, const void *val,
-				       unsigned long post)
-{
-	int ret = -EFAULT, i;
-
-	for (i = 0; ret == -EFAULT && i < POST_TRIES; i++) {
-		if (!kvm_ioeventfd_post_fault_in(post, len))
-			break;
-		ret = signal_match(vcpu, bus_idx, addr, len, val, &post);
-	}
-	return ret;
 }
 
 static __always_inline int access_dev(struct kvm_vcpu *vcpu,
@@ -200,6 +154,67 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 	return offer_to(vcpu, ranges, addr, len, val, write);
 }
 
+/* The ioeventfd of a range for a write that matches none at its own address. */
+static struct kvm_kernel_ioeventfd *match_range(struct kvm *kvm, enum kvm_bus bus_idx,
+						gpa_t addr, int len, const void *val)
+{
+	struct kvm_io_bus *bus = kvm_io_bus_of_ioeventfds(kvm, bus_idx);
+	struct kvm_ioeventfd_set *set;
+
+	set = kvm_ioeventfd_range_find(&bus->post_ranges, addr);
+	return set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
+}
+
+/* How often to make a page present that is taken away at once. */
+#define POST_TRIES	16
+
+/*
+ * A write that stores its value, that a range may take, or whose ioeventfd was
+ * unregistered after it was found. This is not inline: other writes would save
+ * registers for it. The ioeventfd, its address and the memory there may change at
+ * any time, so each try begins with the search.
+ */
+static noinline int write_slowly(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
+				 gpa_t addr, int len, const void *val)
+{
+	struct kvm_kernel_ioeventfd *ioeventfd;
+	struct kvm_ioeventfd_set *set;
+	unsigned long post;
+	int err, i;
+
+	for (i = 0; i < POST_TRIES; i++) {
+		rcu_read_lock();
+		set = kvm_io_bus_find_set(vcpu->kvm, bus_idx, addr);
+		ioeventfd = set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
+		if (!ioeventfd)
+			ioeventfd = match_range(vcpu->kvm, bus_idx, addr, len, val);
+		if (!ioeventfd) {
+			if (set && len)
+				++vcpu->stat.generic.ioeventfd_unmatched;
+			rcu_read_unlock();
+			return offer(vcpu, bus_idx, addr, len, (void *)val, true);
+		}
+
+		post = (unsigned long)addr + ioeventfd->post_offset;
+		if (READ_ONCE(ioeventfd->posts))
+			err = kvm_ioeventfd_post(ioeventfd, addr,
+						 kvm_ioeventfd_load(val, len));
+		else
+			err = kvm_ioeventfd_signal(ioeventfd) ? 0 : -ENOENT;
+		if (!err) {
+			++vcpu->stat.generic.ioeventfd_rings;
+			trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+		}
+		rcu_read_unlock();
+		if (!err)
+			return 0;
+		if (err == -EFAULT && !kvm_ioeventfd_post_fault_in(post, len))
+			break;
+	}
+	/* The write matches an ioeventfd, so no device gets it. */
+	return -EOPNOTSUPP;
+}
+
 /**
  * kvm_io_bus_write - dispatch a write of the guest
  * @vcpu: the vCPU that writes
@@ -215,19 +230,15 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		     int len, const void *val)
 {
-	unsigned long post;
 	int err;
 
 	/* Pairs with the smp_mb() of a registration. */
 	smp_rmb();
-	err = signal_match(vcpu, bus_idx, addr, len, val, &post);
-	if (unlikely(err == -EFAULT))
-		err = signal_after_fault(vcpu, bus_idx, addr, len, val, post);
+	err = signal_match(vcpu, bus_idx, addr, len, val);
 	if (!err)
 		return 0;
-	/* The write matches an ioeventfd, so no device gets it. */
-	if (unlikely(err != -EOPNOTSUPP))
-		return -EOPNOTSUPP;
+	if (unlikely(err == -EAGAIN))
+		return write_slowly(vcpu, bus_idx, addr, len, val);
 	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_write);

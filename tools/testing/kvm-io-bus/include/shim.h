@@ -70,6 +70,7 @@ typedef unsigned int gfp_t;
 #define CONFIG_64BIT		1
 #define CONFIG_PREEMPT_RT	0
 
+#define OPTIMIZER_HIDE_VAR(var)	__asm__("" : "=r" (var) : "0" (var))
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
