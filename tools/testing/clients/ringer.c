@@ -67,7 +67,7 @@ static int doorbell(u64 addr, int len, int flags, u64 data)
 	return fd;
 }
 
-/* Two that nobody rings: some bits of a value, and a range; both post values. */
+/* No write rings these two: some bits of a value, and a range; both post values. */
 static void posting_doorbells(void)
 {
 	static u64 posted[64];
