@@ -15,6 +15,8 @@ those of powerpc on the pristine base and on top of the other two.
             on its own, in order, to each of its targets. Every target must
             change, and every identifier in a list of the section
             ("identifier f = {a, b, c};") must be found on a removed line.
+            A regex of "=~" has no group and no alternative: Debian 12 has a
+            spatch with PCRE, Debian 13 one with OCaml's own.
   *.edit    changes, one to a line. The regex must match exactly one line.
             On files of the base:
               delete PATH|REGEX             that line goes

@@ -2,7 +2,7 @@
 
 // targets: arch/powerpc/kvm/book3s_64_vio.c
 @@
-identifier f =~ "^(kvm_spapr_tce_release|kvm_vm_ioctl_create_spapr_tce)$";
+identifier f =~ "^kvm_[a-z_]*spapr_tce[a-z_]*$";
 @@
   f(...)
   {
@@ -41,7 +41,7 @@ identifier f =~ "^(kvm_spapr_tce_release|kvm_vm_ioctl_create_spapr_tce)$";
 
 // targets: arch/powerpc/kvm/book3s_64_vio.c
 @@
-identifier f =~ "^kvm_spapr_tce_(release|attach)_iommu_group$";
+identifier f =~ "^kvm_spapr_tce_[a-z]*_iommu_group$";
 @@
   f(...)
   {
