@@ -127,6 +127,8 @@ clean:
 #:           KERNEL=minimal by default   make test BASE=7.3
 #:           a source tree or tarball    make series BASE=../linux
 #:   KVER    another kernel of Debian  make modules KVER=6.12.117+deb12-amd64
+#:   SUITE   the hosts' Debian, if it    make deb SUITE=trixie
+#:           is not this machine's       make deb SUITE=bookworm
 #:   SIGN_KEY, SIGN_CERT             sign the modules of the packages
 #:                                     make deb SIGN_KEY=mok.key SIGN_CERT=mok.crt
 #:   ARCH    another machine, which    make vm ARCH=powernv8 CMD='./program words'
