@@ -575,7 +575,8 @@ known:
 	/* What no assignment can have had */
 	*ret = -ENOENT;
 	if (op->flags & KVM_IOEVENTFD_FLAG_DATAMASK &&
-	    (!(op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || !op->mask))
+	    (!(op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || !op->mask ||
+	     (op->len < 8 && op->mask >> 8 * op->len)))
 		return false;
 	if (op->flags & KVM_IOEVENTFD_FLAG_POST_RANGE &&
 	    (op->flags & KVM_IOEVENTFD_FLAG_DATAMATCH || !(u32)op->size))
