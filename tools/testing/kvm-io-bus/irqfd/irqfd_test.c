@@ -292,6 +292,9 @@ static void no_arrival_by_old_routes(void)
 				/* One more has arrived, and by this table */
 				by = __atomic_load_n(&vm[0].by_table[gsi],
 						     __ATOMIC_SEQ_CST);
+				if (by != id && id != 2)
+					fprintf(stderr, "gsi %u: by table %lu after %u\n",
+						gsi, by, id);
 				TEST(by == id || id == 2);
 			}
 		}
