@@ -145,9 +145,14 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val);
 struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
 					    enum kvm_bus bus_idx, gpa_t addr);
+struct kvm_ioeventfd_set *kvm_io_bus_search_range(const struct kvm_io_bus *bus,
+						  gpa_t addr);
 bool kvm_io_bus_ring_any(struct kvm_ioeventfd_set *set, gpa_t gpa);
-bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
-			   gpa_t addr, int len, u64 value);
+struct kvm_kernel_ioeventfd *
+kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
+		      gpa_t addr, int len, u64 value);
+bool kvm_io_bus_post_found(struct kvm_kernel_ioeventfd *ioeventfd,
+			   enum kvm_bus bus_idx, gpa_t addr, int len, u64 value);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

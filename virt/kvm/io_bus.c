@@ -69,9 +69,79 @@
 #include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 
+/* The ioeventfd of a range for a write that matches none at its own address. */
+static struct kvm_kernel_ioeventfd *match_range(struct kvm *kvm, enum kvm_bus bus_idx,
+						gpa_t addr, int len, const void *val)
+{
+	struct kvm_io_bus *bus = kvm_io_bus_of_ioeventfds(kvm, bus_idx);
+	struct kvm_ioeventfd_set *set;
+
+	set = kvm_ioeventfd_range_find(&bus->post_ranges, addr);
+	return set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
+}
+
+/* How often to make a page present that is taken away at once. */
+#define POST_TRIES	16
+
 /*
- * Returns 0 if the write has signalled an ioeventfd. -EOPNOTSUPP: it matches none.
- * -EAGAIN: write_slowly() finds out.
+ * A write that stores its value, that a range may take, or whose ioeventfd was
+ * unregistered after it was found. This is not inline: other writes would save
+ * registers for it. Returns as signal_match().
+ *
+ * @ioeventfd is what the first search has found, or NULL. The ioeventfd, its address
+ * and the memory there may change at any time, so each later try begins with a
+ * search. The caller is in an RCU read-side critical section, which this interrupts
+ * to wait for a page.
+ */
+static noinline int write_slowly(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
+				 gpa_t addr, int len, const void *val,
+				 struct kvm_kernel_ioeventfd *ioeventfd)
+{
+	struct kvm_ioeventfd_set *set = NULL;
+	unsigned long post;
+	bool present;
+	int err, i;
+
+	for (i = 1; ; i++) {
+		if (!ioeventfd) {
+			set = kvm_io_bus_find_set(vcpu->kvm, bus_idx, addr);
+			ioeventfd = set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
+		}
+		if (!ioeventfd)
+			ioeventfd = match_range(vcpu->kvm, bus_idx, addr, len, val);
+		if (!ioeventfd) {
+			if (set && len)
+				++vcpu->stat.generic.ioeventfd_unmatched;
+			return -ENOENT;
+		}
+
+		post = (unsigned long)addr + ioeventfd->post_offset;
+		if (READ_ONCE(ioeventfd->posts))
+			err = kvm_ioeventfd_post(ioeventfd, addr,
+						 kvm_ioeventfd_load(val, len));
+		else
+			err = kvm_ioeventfd_signal(ioeventfd) ? 0 : -ENOENT;
+		if (!err) {
+			++vcpu->stat.generic.ioeventfd_rings;
+			trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+			return 0;
+		}
+		if (i == POST_TRIES)
+			return -EOPNOTSUPP;
+		if (err == -EFAULT) {
+			rcu_read_unlock();
+			present = kvm_ioeventfd_post_fault_in(post, len);
+			rcu_read_lock();
+			if (!present)
+				return -EOPNOTSUPP;
+		}
+		ioeventfd = NULL;
+	}
+}
+
+/*
+ * Returns 0 if the write has signalled an ioeventfd; -ENOENT if it matches none, and
+ * devices may take it; -EOPNOTSUPP if there is no memory for its value.
  */
 static __always_inline int signal_match(struct kvm_vcpu *vcpu,
 					enum kvm_bus bus_idx, gpa_t addr,
@@ -80,32 +150,33 @@ static __always_inline int signal_match(struct kvm_vcpu *vcpu,
 	struct kvm_io_bus *bus = kvm_io_bus_of_ioeventfds(vcpu->kvm, bus_idx);
 	struct kvm_kernel_ioeventfd *ioeventfd;
 	struct kvm_ioeventfd_set *set;
+	int ret;
 
 	/* Otherwise the compiler computes the address once more for each use. */
 	OPTIMIZER_HIDE_VAR(bus);
 	if (!rcu_access_pointer(bus->ioeventfds.root) &&
 	    !rcu_access_pointer(bus->post_ranges.root))
-		return -EOPNOTSUPP;
+		return -ENOENT;
 
 	rcu_read_lock();
 	set = kvm_io_index_find(&bus->ioeventfds, addr);
 	ioeventfd = set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
-	if (ioeventfd && likely(!READ_ONCE(ioeventfd->posts)) &&
-	    kvm_ioeventfd_signal(ioeventfd)) {
+	if (ioeventfd && kvm_ioeventfd_signal(ioeventfd)) {
 		++vcpu->stat.generic.ioeventfd_rings;
 		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 		rcu_read_unlock();
 		return 0;
 	}
 	if (unlikely(ioeventfd || rcu_access_pointer(bus->post_ranges.root))) {
+		ret = write_slowly(vcpu, bus_idx, addr, len, val, ioeventfd);
 		rcu_read_unlock();
-		return -EAGAIN;
+		return ret;
 	}
 	/* A write of unknown width comes again, with its width. */
 	if (set && len)
 		++vcpu->stat.generic.ioeventfd_unmatched;
 	rcu_read_unlock();
-	return -EOPNOTSUPP;
+	return -ENOENT;
 }
 
 static __always_inline int access_dev(struct kvm_vcpu *vcpu,
@@ -154,67 +225,6 @@ static __always_inline int offer(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 	return offer_to(vcpu, ranges, addr, len, val, write);
 }
 
-/* The ioeventfd of a range for a write that matches none at its own address. */
-static struct kvm_kernel_ioeventfd *match_range(struct kvm *kvm, enum kvm_bus bus_idx,
-						gpa_t addr, int len, const void *val)
-{
-	struct kvm_io_bus *bus = kvm_io_bus_of_ioeventfds(kvm, bus_idx);
-	struct kvm_ioeventfd_set *set;
-
-	set = kvm_ioeventfd_range_find(&bus->post_ranges, addr);
-	return set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
-}
-
-/* How often to make a page present that is taken away at once. */
-#define POST_TRIES	16
-
-/*
- * A write that stores its value, that a range may take, or whose ioeventfd was
- * unregistered after it was found. This is not inline: other writes would save
- * registers for it. The ioeventfd, its address and the memory there may change at
- * any time, so each try begins with the search.
- */
-static noinline int write_slowly(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
-				 gpa_t addr, int len, const void *val)
-{
-	struct kvm_kernel_ioeventfd *ioeventfd;
-	struct kvm_ioeventfd_set *set;
-	unsigned long post;
-	int err, i;
-
-	for (i = 0; i < POST_TRIES; i++) {
-		rcu_read_lock();
-		set = kvm_io_bus_find_set(vcpu->kvm, bus_idx, addr);
-		ioeventfd = set ? kvm_ioeventfd_set_match(set, len, val) : NULL;
-		if (!ioeventfd)
-			ioeventfd = match_range(vcpu->kvm, bus_idx, addr, len, val);
-		if (!ioeventfd) {
-			if (set && len)
-				++vcpu->stat.generic.ioeventfd_unmatched;
-			rcu_read_unlock();
-			return offer(vcpu, bus_idx, addr, len, (void *)val, true);
-		}
-
-		post = (unsigned long)addr + ioeventfd->post_offset;
-		if (READ_ONCE(ioeventfd->posts))
-			err = kvm_ioeventfd_post(ioeventfd, addr,
-						 kvm_ioeventfd_load(val, len));
-		else
-			err = kvm_ioeventfd_signal(ioeventfd) ? 0 : -ENOENT;
-		if (!err) {
-			++vcpu->stat.generic.ioeventfd_rings;
-			trace_kvm_ioeventfd_ring(bus_idx, addr, len);
-		}
-		rcu_read_unlock();
-		if (!err)
-			return 0;
-		if (err == -EFAULT && !kvm_ioeventfd_post_fault_in(post, len))
-			break;
-	}
-	/* The write matches an ioeventfd, so no device gets it. */
-	return -EOPNOTSUPP;
-}
-
 /**
  * kvm_io_bus_write - dispatch a write of the guest
  * @vcpu: the vCPU that writes
@@ -235,10 +245,8 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 	/* Pairs with the smp_mb() of a registration. */
 	smp_rmb();
 	err = signal_match(vcpu, bus_idx, addr, len, val);
-	if (!err)
-		return 0;
-	if (unlikely(err == -EAGAIN))
-		return write_slowly(vcpu, bus_idx, addr, len, val);
+	if (err != -ENOENT)
+		return err;
 	return offer(vcpu, bus_idx, addr, len, (void *)val, true);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_write);

@@ -6,6 +6,7 @@
  */
 #include "io_bus_internal.h"
 
+#include <linux/err.h>
 #include <linux/kvm_host.h>
 #include <trace/events/kvm_ioeventfd.h>
 
@@ -37,31 +38,6 @@ find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
 	return ioeventfd;
 }
 
-/* As search(), for the last address, which no range has. */
-static noinline struct kvm_ioeventfd_set *
-search_last(struct kvm *kvm, enum kvm_bus bus_idx)
-{
-	return kvm_io_bus_find_set(kvm, bus_idx, KVM_IO_INDEX_PAD);
-}
-
-/*
- * The ioeventfds at an address, or the range that has a register there. Each
- * function that this calls is called last, so that kicks save no registers.
- */
-static __always_inline struct kvm_ioeventfd_set *
-search(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
-{
-	const struct kvm_io_index *ranges = &kvm->buses[bus_idx].post_ranges;
-	struct kvm_ioeventfd_set *set;
-
-	if (unlikely(addr == KVM_IO_INDEX_PAD))
-		return search_last(kvm, bus_idx);
-	set = kvm_io_bus_find_set(kvm, bus_idx, addr);
-	if (set || likely(!rcu_access_pointer(ranges->root)))
-		return set;
-	return kvm_ioeventfd_range_find(ranges, addr);
-}
-
 /**
  * kvm_io_bus_search - find the ioeventfds at an address
  * @vcpu: the vCPU that writes
@@ -72,8 +48,7 @@ search(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
  *
  * Context: RCU read-side critical section, as long as the result is used; any,
  * interrupts may be off.
- * Return: the ioeventfds at @addr, else that of a range with a register at @addr;
- * NULL if there are none.
+ * Return: the ioeventfds at @addr; NULL if there are none.
  */
 struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
 					    enum kvm_bus bus_idx, gpa_t addr)
@@ -82,10 +57,28 @@ struct kvm_ioeventfd_set *kvm_io_bus_search(struct kvm_vcpu *vcpu,
 	smp_rmb();
 	/* With a constant, the address of the bus is no computation. */
 	if (bus_idx == KVM_PIO_BUS)
-		return search(vcpu->kvm, KVM_PIO_BUS, addr);
-	return search(vcpu->kvm, KVM_MMIO_BUS, addr);
+		return kvm_io_bus_find_set(vcpu->kvm, KVM_PIO_BUS, addr);
+	return kvm_io_bus_find_set(vcpu->kvm, KVM_MMIO_BUS, addr);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_search);
+
+/**
+ * kvm_io_bus_search_range - find the ioeventfd of a range
+ * @bus: the bus, KVM_PIO_BUS or KVM_MMIO_BUS
+ * @addr: the port, or the guest physical address
+ *
+ * Only after kvm_io_bus_search() has found nothing: its barrier serves this, too.
+ *
+ * Context: as for kvm_io_bus_search().
+ * Return: a set with the ioeventfd of the range that has a register at @addr, or
+ * NULL.
+ */
+struct kvm_ioeventfd_set *kvm_io_bus_search_range(const struct kvm_io_bus *bus,
+						  gpa_t addr)
+{
+	return kvm_ioeventfd_range_find(&bus->post_ranges, addr);
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_search_range);
 
 /**
  * kvm_io_bus_ring_any - signal the ioeventfd for any width at an address
@@ -115,20 +108,42 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_any);
  *
  * Context: the RCU read-side critical section of the search; interrupts off,
  * except on PREEMPT_RT. Not under raw spinlocks. Needs no lock of KVM.
- * Return: true if an ioeventfd was signalled. If not, the caller passes the
- * access to kvm_io_bus_write(), which looks for ioeventfds again, and waits for
- * the page where a value is to be stored.
+ * Return: NULL if an ioeventfd was signalled; else what kvm_io_bus_post_found()
+ * takes. It is a pointer, so that a kick without a value need not keep the value.
  */
-bool kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
-			   gpa_t addr, int len, u64 value)
+struct kvm_kernel_ioeventfd *
+kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
+		      gpa_t addr, int len, u64 value)
 {
 	struct kvm_kernel_ioeventfd *ioeventfd = find_match(set, len, value);
 
-	if (likely(ioeventfd && !READ_ONCE(ioeventfd->posts)))
-		return signal_irqoff(ioeventfd, bus_idx, addr, len);
-	if (!ioeventfd || kvm_ioeventfd_post(ioeventfd, addr, value))
+	if (unlikely(!ioeventfd))
+		return ERR_PTR(-EOPNOTSUPP);
+	if (likely(signal_irqoff(ioeventfd, bus_idx, addr, len)))
+		return NULL;
+	return ioeventfd;
+}
+EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
+
+/**
+ * kvm_io_bus_post_found - store the value of a write, and signal its ioeventfd
+ * @ioeventfd: the result of kvm_io_bus_ring_found(), not NULL
+ * @bus_idx: the bus
+ * @addr: the port, or the guest physical address
+ * @len: width of the write in bytes
+ * @value: the value, in the lowest @len bytes; the rest is ignored
+ *
+ * Context: as for kvm_io_bus_ring_found().
+ * Return: true if the value was stored. If not, the caller passes the access to
+ * kvm_io_bus_write(), which looks for ioeventfds again, and waits for the page
+ * where a value is to be stored.
+ */
+bool kvm_io_bus_post_found(struct kvm_kernel_ioeventfd *ioeventfd,
+			   enum kvm_bus bus_idx, gpa_t addr, int len, u64 value)
+{
+	if (IS_ERR(ioeventfd) || kvm_ioeventfd_post_irqoff(ioeventfd, addr, value))
 		return false;
 	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
 	return true;
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
+EXPORT_SYMBOL_GPL(kvm_io_bus_post_found);

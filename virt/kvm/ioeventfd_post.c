@@ -6,22 +6,6 @@
 #include "ioeventfd_post.h"
 
 #include <linux/pagemap.h>
-#include <linux/uaccess.h>
-
-/* One store. Called with page faults disabled. */
-static __always_inline int store(unsigned long address, int len, u64 value)
-{
-	switch (len) {
-	case 1:
-		return __put_user((u8)value, (u8 __user *)address);
-	case 2:
-		return __put_user((u16)value, (u16 __user *)address);
-	case 4:
-		return __put_user((u32)value, (u32 __user *)address);
-	default:
-		return __put_user(value, (u64 __user *)address);
-	}
-}
 
 /**
  * kvm_ioeventfd_post - store the value of a write, and signal the ioeventfd
@@ -29,8 +13,8 @@ static __always_inline int store(unsigned long address, int len, u64 value)
  * @addr: address of the write, which the ioeventfd covers
  * @value: the value, in the lowest bytes; the rest is ignored
  *
- * Context: RCU read-side critical section; a task of the VMM. Any, interrupts
- * may be off, except on PREEMPT_RT.
+ * Context: RCU read-side critical section; a task of the VMM. Any; interrupts on
+ * for PREEMPT_RT.
  * Return: 0; -EFAULT if the page is not there or not writable; -ENOENT if the
  * ioeventfd has been unregistered since the lookup. After an error, nothing is
  * stored and nothing signalled.
@@ -38,20 +22,10 @@ static __always_inline int store(unsigned long address, int len, u64 value)
 int kvm_ioeventfd_post(struct kvm_kernel_ioeventfd *ioeventfd, u64 addr, u64 value)
 {
 	unsigned long flags;
-	int ret = -ENOENT;
+	int ret;
 
 	spin_lock_irqsave(&ioeventfd->lock, flags);
-	if (likely(ioeventfd->posts)) {
-		pagefault_disable();
-		ret = store((unsigned long)addr + ioeventfd->post_offset,
-			    ioeventfd->len, value);
-		pagefault_enable();
-	}
-	if (likely(!ret)) {
-		kvm_ioeventfd_rings_inc(ioeventfd);
-		if (ioeventfd->eventfd)
-			eventfd_signal(ioeventfd->eventfd);
-	}
+	ret = kvm_ioeventfd_post_locked(ioeventfd, addr, value);
 	spin_unlock_irqrestore(&ioeventfd->lock, flags);
 	return ret;
 }

@@ -172,6 +172,8 @@ kvm_ioeventfd_alloc(const struct kvm_ioeventfd_key *key,
 	ioeventfd->posts = key->post;
 	ioeventfd->post_offset = key->post - (unsigned long)key->addr;
 	ioeventfd->eventfd = eventfd;
+	if (!key->post)
+		ioeventfd->plain_eventfd = eventfd;
 	spin_lock_init(&ioeventfd->lock);
 	return ioeventfd;
 }
@@ -194,6 +196,7 @@ void kvm_ioeventfd_kill(struct kvm_kernel_ioeventfd *ioeventfd)
 	spin_lock_irqsave(&ioeventfd->lock, flags);
 	eventfd = ioeventfd->eventfd;
 	ioeventfd->eventfd = NULL;
+	ioeventfd->plain_eventfd = NULL;
 	WRITE_ONCE(ioeventfd->posts, false);
 	spin_unlock_irqrestore(&ioeventfd->lock, flags);
 

@@ -40,9 +40,10 @@
  *
  * A reader may still hold an ioeventfd that is being unregistered.
  * ioeventfd->lock resolves that race. kvm_ioeventfd_signal() signals only under
- * the lock, and only if ioeventfd->eventfd is set. kvm_ioeventfd_kill() clears
- * ioeventfd->eventfd under the lock. So when kill returns, no signal is under
- * way and none will come.
+ * the lock, and only if ioeventfd->plain_eventfd is set. kvm_ioeventfd_kill()
+ * clears it under the lock. So when kill returns, no signal is under way and none
+ * will come. An ioeventfd that stores values never has it set: a kick finds that
+ * out without a test of its own, and goes on with kvm_ioeventfd_post().
  *
  * With the lock, kill waits only for kicks of this ioeventfd. An SRCU or RCU
  * grace period would wait for unrelated vCPUs, too. No other code takes the
@@ -84,8 +85,10 @@ struct kvm_kernel_ioeventfd {
 	bool match;
 	/* Writes store their value: see ioeventfd_post.h. */
 	bool posts;
-	/* Protects @posts, @eventfd and @rings; see above. */
+	/* Protects @posts, @plain_eventfd and @rings; see above. */
 	spinlock_t lock;
+	/* What writes signal that store no value; NULL if they do. */
+	struct eventfd_ctx *plain_eventfd;
 	struct eventfd_ctx *eventfd;
 	/* Number of signals; stays 0 without CONFIG_KVM_IO_BUS_DEBUGFS. */
 	unsigned long rings;
@@ -230,10 +233,10 @@ static __always_inline void kvm_ioeventfd_rings_inc(struct kvm_kernel_ioeventfd 
 /* The caller holds the lock of @ioeventfd. */
 static __always_inline bool kvm_ioeventfd_signal_locked(struct kvm_kernel_ioeventfd *ioeventfd)
 {
-	if (unlikely(!ioeventfd->eventfd))
+	if (unlikely(!ioeventfd->plain_eventfd))
 		return false;
 	kvm_ioeventfd_rings_inc(ioeventfd);
-	eventfd_signal(ioeventfd->eventfd);
+	eventfd_signal(ioeventfd->plain_eventfd);
 	return true;
 }
 
@@ -246,8 +249,8 @@ static __always_inline bool kvm_ioeventfd_signal_locked(struct kvm_kernel_ioeven
  *
  * Context: RCU read-side critical section; any. On PREEMPT_RT, interrupts must
  * be on, because spinlocks sleep there.
- * Return: true if the eventfd was signalled; false if the ioeventfd has been
- * unregistered since the lookup.
+ * Return: true if the eventfd was signalled; false if the ioeventfd stores values,
+ * or has been unregistered since the lookup.
  */
 static __always_inline bool kvm_ioeventfd_signal(struct kvm_kernel_ioeventfd *ioeventfd)
 {

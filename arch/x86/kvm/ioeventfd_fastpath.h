@@ -79,6 +79,19 @@ static __always_inline bool kvm_ioeventfd_none(const struct kvm_vcpu *vcpu,
 	       !rcu_access_pointer(vcpu->kvm->buses[bus_idx].post_ranges.root);
 }
 
+/* The ioeventfds at an address, or that of a range with a register there. */
+static __always_inline struct kvm_ioeventfd_set *
+kvm_ioeventfd_search(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr)
+{
+	struct kvm_ioeventfd_set *set = kvm_io_bus_search(vcpu, bus_idx, addr);
+	const struct kvm_io_bus *bus = &vcpu->kvm->buses[bus_idx];
+
+	/* Inline, since the callers have a branch for NULL anyway. */
+	if (!set && rcu_access_pointer(bus->post_ranges.root))
+		set = kvm_io_bus_search_range(bus, addr);
+	return set;
+}
+
 /*
  * Whether RIP may simply be advanced over an instruction: no single-step trap, no
  * breakpoint, no debugger, no RF to clear. Nested guests and system management
@@ -141,12 +154,15 @@ static __always_inline void kvm_ioeventfd_count_ring(struct kvm_vcpu *vcpu,
  */
 static __always_inline bool kvm_ioeventfd_out(struct kvm_vcpu *vcpu,
 					      struct kvm_ioeventfd_set *set,
-					      unsigned int port, unsigned int len,
+					      unsigned long port, unsigned int len,
 					      unsigned long next_ip)
 {
 	const unsigned long *val = &vcpu->arch.regs[VCPU_REGS_RAX];
+	struct kvm_kernel_ioeventfd *left;
 
-	if (!kvm_io_bus_ring_found(set, KVM_PIO_BUS, port, len, *val))
+	left = kvm_io_bus_ring_found(set, KVM_PIO_BUS, port, len, *val);
+	if (unlikely(left) &&
+	    !kvm_io_bus_post_found(left, KVM_PIO_BUS, port, len, *val))
 		return false;
 	kvm_ioeventfd_count_ring(vcpu, true);
 	++vcpu->stat.io_exits;
@@ -220,6 +236,7 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 	const struct kvm_ioeventfd_insn *insn = &stores->memo.insn;
 	struct kvm_ioeventfd_store *store = &stores->store;
 	const unsigned long *regs = vcpu->arch.regs;
+	struct kvm_kernel_ioeventfd *found;
 	u64 ip, address;
 
 	ip = kvm_ioeventfd_rip(vcpu) + insn->len;
@@ -231,8 +248,9 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 		return false;
 
 	store->data = kvm_ioeventfd_insn_value(insn, regs);
-	if (unlikely(!kvm_io_bus_ring_found(set, KVM_MMIO_BUS, gpa, insn->width,
-					    store->data))) {
+	found = kvm_io_bus_ring_found(set, KVM_MMIO_BUS, gpa, insn->width, store->data);
+	if (unlikely(found) &&
+	    !kvm_io_bus_post_found(found, KVM_MMIO_BUS, gpa, insn->width, store->data)) {
 		store->gpa = gpa;
 		store->next_ip = ip;
 		store->len = insn->width;

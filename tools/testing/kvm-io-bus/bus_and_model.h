@@ -9,6 +9,7 @@
 #include <linux/kvm_host.h>
 #include <kvm/iodev.h>
 
+#include "irqoff.h"
 #include "model.h"
 #include "shim_ctl.h"
 

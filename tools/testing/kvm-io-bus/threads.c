@@ -22,6 +22,7 @@
 #include <linux/uaccess.h>
 #include <kvm/iodev.h>
 
+#include "irqoff.h"
 #include "shim_ctl.h"
 
 #define REGISTER	0x10000ull	/* with many doorbells, by data */

@@ -169,7 +169,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	struct kvm_ioeventfd_set *set;
 	unsigned int seg, bits;
 
-	set = kvm_io_bus_search(vcpu, KVM_MMIO_BUS, gpa);
+	set = kvm_ioeventfd_search(vcpu, KVM_MMIO_BUS, gpa);
 	if (!set || !may_step(vcpu, vmcb) || !kvm_ioeventfd_is_mmio(vcpu, gpa))
 		return false;
 	bits = code_bits(&vmcb->save);
@@ -203,7 +203,7 @@ bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	const struct vmcb_control_area *control = &vmcb->control;
-	unsigned int port = (u32)control->exit_info_1 >> 16;
+	unsigned long port = (u16)(control->exit_info_1 >> 16);
 	unsigned int len = (control->exit_info_1 & SVM_IOIO_SIZE_MASK) >>
 			   SVM_IOIO_SIZE_SHIFT;
 	struct kvm_ioeventfd_set *set;
@@ -215,7 +215,7 @@ bool svm_ioeventfd_out(struct kvm_vcpu *vcpu)
 		return false;
 
 	kvm_ioeventfd_rcu_enter();
-	set = kvm_io_bus_search(vcpu, KVM_PIO_BUS, port);
+	set = kvm_ioeventfd_search(vcpu, KVM_PIO_BUS, port);
 	rung = set && may_step(vcpu, vmcb) &&
 	       kvm_ioeventfd_out(vcpu, set, port, len, control->exit_info_2);
 	kvm_ioeventfd_rcu_exit();

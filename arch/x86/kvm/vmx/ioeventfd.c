@@ -122,7 +122,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	unsigned long rflags;
 	unsigned int bits;
 
-	set = kvm_io_bus_search(vcpu, KVM_MMIO_BUS, gpa);
+	set = kvm_ioeventfd_search(vcpu, KVM_MMIO_BUS, gpa);
 	if (!set)
 		return false;
 	rflags = vmx_get_rflags(vcpu) & ~X86_EFLAGS_RF;
@@ -176,7 +176,7 @@ fastpath_t vmx_ioeventfd_out(struct kvm_vcpu *vcpu)
 {
 	struct kvm_ioeventfd_set *set;
 	unsigned long info;
-	unsigned int port;
+	unsigned long port;
 	bool rung;
 
 	if (kvm_ioeventfd_none(vcpu, KVM_PIO_BUS) || !kvm_ioeventfd_irqoff(vcpu))
@@ -188,7 +188,7 @@ fastpath_t vmx_ioeventfd_out(struct kvm_vcpu *vcpu)
 	port = (u16)(info >> OUT_PORT_SHIFT);
 
 	kvm_ioeventfd_rcu_enter();
-	set = kvm_io_bus_search(vcpu, KVM_PIO_BUS, port);
+	set = kvm_ioeventfd_search(vcpu, KVM_PIO_BUS, port);
 	rung = set && may_step(vcpu, vmx_get_rflags(vcpu)) &&
 	       kvm_ioeventfd_out(vcpu, set, port, (info & OUT_LEN) + 1,
 				 next_rip(vcpu));
