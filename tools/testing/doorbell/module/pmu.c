@@ -6,11 +6,21 @@
  *
  * The counters behind it stand still: a guest's counter has what KVM adds to it,
  * for the instructions that KVM itself executes or steps over, and no more.
+ *
+ * Newer kernels can give a guest the counters themselves (kvm_amd.enable_mediated_pmu).
+ * The software CPU ignores writes of their MSRs, and to it RDPMC is no instruction. So
+ * this keeps what is written to them, and executes RDPMC.
  */
+#include <linux/kdebug.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/perf_event.h>
+#include <linux/uaccess.h>
+#include <asm/msr-trace.h>
 #include <asm/perf_event.h>
+#include <asm/trapnr.h>
+
+#define COUNTERS		6
 
 /* AMD's, in PMCx0C0, PMCx0C2 and PMCx076 */
 #define RETIRED_INSTRUCTIONS	0xc0
@@ -29,8 +39,11 @@ static int capability(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 	*cap = (struct x86_pmu_capability) {
 		.version = 2,
-		.num_counters_gp = 6,
+		.num_counters_gp = COUNTERS,
 		.bit_width_gp = 48,
+#ifdef PERF_PMU_CAP_MEDIATED_VPMU
+		.mediated = true,
+#endif
 	};
 	return 0;
 }
@@ -94,6 +107,58 @@ static struct pmu still = {
 	.read = event_read,
 };
 
+#ifdef PERF_PMU_CAP_MEDIATED_VPMU
+static DEFINE_PER_CPU(u64 [COUNTERS], counters);
+
+static void msr_written(void *unused, unsigned int msr, u64 val, int failed)
+{
+	unsigned int n = (msr - MSR_F15H_PERF_CTR) / 2;
+
+	if (msr == MSR_F15H_PERF_CTR + 2 * n && n < COUNTERS)
+		this_cpu_write(counters[n], val);
+}
+
+static int rdpmc_is_undefined(struct notifier_block *nb, unsigned long event, void *data)
+{
+	static const u8 rdpmc_insn[] = { 0x0f, 0x33 };
+	struct die_args *args = data;
+	struct pt_regs *regs = args->regs;
+	u8 insn[sizeof(rdpmc_insn)];
+	u64 val;
+
+	if (event != DIE_TRAP || args->trapnr != X86_TRAP_UD || user_mode(regs) ||
+	    copy_from_kernel_nofault(insn, (void *)regs->ip, sizeof(insn)) ||
+	    memcmp(insn, rdpmc_insn, sizeof(insn)) || regs->cx >= COUNTERS)
+		return NOTIFY_DONE;
+	val = this_cpu_read(counters[regs->cx]);
+	regs->ax = (u32)val;
+	regs->dx = val >> 32;
+	regs->ip += sizeof(insn);
+	return NOTIFY_STOP;
+}
+
+static struct notifier_block rdpmc_notifier = { .notifier_call = rdpmc_is_undefined };
+
+static int make_counters(void)
+{
+	int ret = register_trace_write_msr(msr_written, NULL);
+
+	if (ret)
+		return ret;
+	ret = register_die_notifier(&rdpmc_notifier);
+	if (ret) {
+		unregister_trace_write_msr(msr_written, NULL);
+		tracepoint_synchronize_unregister();
+	}
+	return ret;
+}
+#else
+static int make_counters(void)
+{
+	return 0;
+}
+#endif
+
 static struct kretprobe *list[] = { &probes[0], &probes[1] };
 
 /* It stays: KVM does not ask again. */
@@ -106,7 +171,14 @@ static int __init pmu_init(void)
 		return ret;
 	ret = perf_pmu_register(&still, "still", PERF_TYPE_RAW);
 	if (ret)
-		unregister_kretprobes(list, ARRAY_SIZE(list));
+		goto probes;
+	ret = make_counters();
+	if (!ret)
+		return 0;
+
+	perf_pmu_unregister(&still);
+probes:
+	unregister_kretprobes(list, ARRAY_SIZE(list));
 	return ret;
 }
 
