@@ -1356,6 +1356,51 @@ TEST(pmu_of_the_second_version)
 	}
 }
 
+/*
+ * KVM can give a guest the counters themselves while the inner run loop lasts, and can
+ * count nothing in that time.
+ */
+static bool counters_are_hardware(void)
+{
+	char on = 'N';
+	int fd = open("/sys/module/kvm_amd/parameters/enable_mediated_pmu", O_RDONLY);
+
+	if (fd >= 0) {
+		TEST_ASSERT_EQ(read(fd, &on, 1), 1);
+		close(fd);
+	}
+	return on == 'Y';
+}
+
+/* A kick takes the exit fastpath if KVM can count it there. */
+TEST(pmu_and_fastpath)
+{
+	uint64_t before, d;
+	struct room r;
+
+	if (!has_still_pmu())
+		SKIP(return, "the PMU is none whose counters stand still");
+
+	EACH_WAY(w, bus) {
+		enter(&r, many_guest, bus);
+		/* Then the page tables mark the page as MMIO. */
+		to_sync(&r);
+		for (unsigned int i = 0; i < 3; i++) {
+			bool counts = i == 1;
+
+			set_msr(&r, EVENT(0), counts ? INSNS | BOTH : 0);
+			before = vcpu_stat(r.vcpu, "ioeventfd_fastpath_rings");
+			EXPECT_EQ(counts ? KICKS : 0, pmu_count(_metadata, &r, 0))
+				TH_LOG("%s, %u", ways[w].name, i);
+			d = vcpu_stat(r.vcpu, "ioeventfd_fastpath_rings") - before;
+			EXPECT_EQ(w == 2 && !(counts && counters_are_hardware()) ?
+				  KICKS : 0, d) TH_LOG("%s, %u", ways[w].name, i);
+		}
+		EXPECT_EQ(4 * KICKS, eventfd_take(r.fd)) TH_LOG("%s", ways[w].name);
+		leave(&r);
+	}
+}
+
 static void switching_guest(void)
 {
 	kick();
