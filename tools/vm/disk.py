@@ -21,6 +21,9 @@ After=multi-user.target
 
 [Service]
 Type=simple
+TimeoutStartSec=600
+# A slow boot has not loaded the modules of all devices yet, and "settle" ends too early
+ExecStartPre=udevadm trigger --settle --action=add --subsystem-match=cpu --subsystem-match=virtio
 ExecStartPre=mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 vm /vm
 ExecStart=sh /vm/run
 StandardOutput=tty
@@ -29,8 +32,7 @@ TTYPath=/dev/ttyS0
 '''
 
 # Log and taint follow the end, as those of init.c do
-RUN = '''udevadm settle -t 600
-printf '\\n@VM-BEGIN\\n'
+RUN = '''printf '\\n@VM-BEGIN\\n'
 sh /vm/command
 printf '\\n@VM-END %d\\n' $?
 dmesg
