@@ -122,9 +122,9 @@ clean:
 #:           minimal                   make doorbell KERNEL=minimal
 #:   SMP     processors of a VM        make vm SMP=4 CMD='nproc'
 #:   MEM     its memory in MiB         make vm MEM=4096 CMD='free -m'
-#:   BASE    7.3 in place of 6.12, with   make series BASE=7.3
-#:           kernels built from source:  make doorbell BASE=7.3
-#:           KERNEL=minimal by default   make test BASE=7.3
+#:   BASE    7.3 in place of 6.12;       make series BASE=7.3
+#:           KERNEL=minimal by default   make doorbell BASE=7.3
+#:                                       make vm BASE=7.3 KERNEL=debian CMD='uname -r'
 #:           a source tree or tarball    make series BASE=../linux
 #:   KVER    another kernel of Debian  make modules KVER=6.12.117+deb12-amd64
 #:   SUITE   the hosts' Debian, if it    make deb SUITE=trixie

@@ -32,8 +32,7 @@ die() {
 
 # BASE=X.Y is Linux X.Y as Debian packages it (default: 6.12), BASE=PATH a source tree
 # or a tarball of any kernel. Another version than the default has a build folder to
-# itself, and kernels of its own: Debian's headers of later ones want a compiler that
-# Debian 12 does not have.
+# itself, and the small kernel by default.
 # shellcheck disable=SC2034 # for tools/base
 linux=6.12
 if [[ ${BASE:-} =~ ^[0-9]+\.[0-9]+$ ]] && [ "$BASE" != "$linux" ]; then
@@ -41,7 +40,6 @@ if [[ ${BASE:-} =~ ^[0-9]+\.[0-9]+$ ]] && [ "$BASE" != "$linux" ]; then
 	build=$shared/$linux
 	[ -z "${KVER:-}" ] || die_status=2 die "KVER is a kernel of Linux 6.12, not of $linux"
 	[ -n "${ARCH:-}${CPU:-}" ] || export KERNEL=${KERNEL:-minimal}
-	[ "${KERNEL:-}" != debian ] || die_status=2 die "KERNEL=debian is for Linux 6.12"
 fi
 
 # A kernel version asked for has a build folder to itself, since its source and
