@@ -54,7 +54,8 @@ vm:
 modules:
 	@tools/modules/build
 
-#: make deb          Debian packages of the modules and the tool, for hosts: build/deb/
+#: make deb          Debian packages of the modules and the tool, for hosts: build/deb/;
+#:                   for the newest kernel in apt's list, which is refreshed, or KVER=
 .PHONY: deb
 deb:
 	@tools/deb/build
