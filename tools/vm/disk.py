@@ -42,6 +42,13 @@ sync
 systemctl --no-block poweroff
 '''
 
+# Variables of the firmware are safe from the kernel only in system management mode. GRUB
+# does not start with five levels of page tables.
+EFI = ['-machine', 'smm=on', '-cpu', 'max,la57=off',
+       '-global', 'driver=cfi.pflash01,property=secure,value=on',
+       '-drive', 'if=pflash,format=raw,unit=0,readonly=on,'
+       'file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd']
+
 
 def prepare(root):
     """Make the root of a Debian run commands: a unit and its place."""
@@ -118,6 +125,19 @@ class Disk(Machine):
             '-fsdev', 'local,id=vm,security_model=none,path=' +
             self.share.replace(',', ',,'),
             '-device', 'virtio-9p-pci,fsdev=vm,mount_tag=vm']
+
+    def start(self, vm, initrd):
+        if not vm.efi:
+            return super().start(vm, initrd)
+        folder = os.path.join(vm.efi, 'partition/EFI/debian')
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, 'grub.cfg'), 'w') as f:
+            f.write('search --set=root --file /vmlinuz\n'
+                    'linux /vmlinuz %s\ninitrd /initrd.img\nboot\n' % self.kernel_words(vm))
+        folder = vm.efi.replace(',', ',,')
+        return EFI + [
+            '-drive', 'if=pflash,format=raw,unit=1,file=%s/variables' % folder,
+            '-drive', 'if=virtio,format=raw,readonly=on,file=fat:%s/partition' % folder]
 
     def complaints(self, vm):
         shutil.rmtree(self.share, ignore_errors=True)

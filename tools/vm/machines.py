@@ -101,10 +101,12 @@ class Machine:
         """The whole command of the emulator."""
         return self.command(vm) + [
             '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
-            '-m', str(vm.mem), '-kernel', vm.image, '-initrd', initrd,
-            '-append', self.kernel_words(vm),
+            '-m', str(vm.mem)] + self.start(vm, initrd) + [
             '-chardev', 'file,id=console,path=' + vm.log.replace(',', ',,'),
             '-serial', 'chardev:console'] + vm.qemu
+
+    def start(self, vm, initrd):
+        return ['-kernel', vm.image, '-initrd', initrd, '-append', self.kernel_words(vm)]
 
     def complaints(self, vm):
         """What the emulator has to complain of after the run."""

@@ -29,7 +29,7 @@ TRIES = 3               # to boot
 USAGE = "usage: vm [OPTION]... [--] COMMAND [ARGUMENT]... | vm [OPTION]... -c 'SHELL COMMAND'"
 FLAGS = ['icount', 'inside', 'no-leaks', 'no-build', 'pci']
 WORDS = ['timeout', 'splat', 'accel', 'threads', 'copies', 'kernel', 'initrd', 'disk',
-         'log']
+         'efi', 'log']
 LISTS = ['param', 'module', 'file', 'env', 'append', 'qemu']
 
 # What is wrong with a kernel, in its own words, whatever the machine
@@ -106,8 +106,8 @@ class Vm:
         self.copies = number('--copies', self.copies or 1, 1, 4)
         one_of('--splat', self.splat or 'tell', 'fail', 'tell')
         one_of('--accel', self.accel or 'tcg', 'tcg', 'kvm')
-        if self.disk and self.arch != 'disk':
-            raise Refused('--disk is for ARCH=disk')
+        if (self.disk or self.efi) and self.arch != 'disk':
+            raise Refused('--disk and --efi are for ARCH=disk')
         if self.initrd and not os.path.exists(self.initrd):
             raise Refused('--initrd %s does not exist' % self.initrd)
 
