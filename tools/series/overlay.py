@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What differs from base to base: parts of steps, and how a file of ours reads.
 
-In each file of a step, and in a cover letter, a line
+In each file of a step, in a cover letter, and in names and ours.edit, a line
 
   # bases: from X.Y         (in a .cocci: // bases: ...)
   # bases: before X.Y
@@ -63,7 +63,8 @@ class Overlay:
         if not os.path.exists(path):
             return
         with open(path, encoding='utf-8') as f:
-            for n, line in enumerate(f.read().splitlines(), 1):
+            text = self.part(os.path.relpath(path, self.top), f.read())
+            for n, line in enumerate(text.splitlines(), 1):
                 if line.strip() and not line.startswith('#'):
                     yield '%s:%d' % (os.path.relpath(path, self.top), n), line
 
