@@ -649,6 +649,9 @@ TEST_F(race, zone_waits_for_no_reader)
 
 TEST_F(race, vcpu_after_assign_waits_for_no_reader)
 {
+#ifdef __aarch64__
+	SKIP(return, "arm64 creates no vCPU once the vGIC is initialized");
+#endif
 	with_trapped_vcpu(_metadata, self, call_create_vcpu);
 }
 
