@@ -325,13 +325,18 @@ int kvm_irq_map_chip_pin(struct kvm *kvm, unsigned int irqchip, unsigned int pin
 	return pin < NR_GSIS ? (int)pin : -1;
 }
 
+/* One that arrives at once is not overtaken, between the two, by a work item's. */
+static pthread_mutex_t arrive_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void arrive(struct kvm *kvm,
 		   const struct kvm_kernel_irq_routing_entry *entry, int level)
 {
 	if (!level)
 		return;
+	pthread_mutex_lock(&arrive_lock);
 	__atomic_store_n(&kvm->by_table[entry->gsi], entry->id, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&kvm->arrived[entry->gsi], 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&arrive_lock);
 }
 
 int kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *irq,
