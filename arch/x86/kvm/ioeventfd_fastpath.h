@@ -204,11 +204,8 @@ static __always_inline bool kvm_ioeventfd_is_mmio(struct kvm_vcpu *vcpu,
 	return kvm_ioeventfd_no_memslot(vcpu, gpa);
 }
 
-gpa_t kvm_ioeventfd_walk(struct kvm_vcpu *vcpu, u64 cr3, u64 efer, u64 linear,
-			 struct kvm_memory_slot **slot);
-bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int bits,
-			struct kvm_ioeventfd_memo *memo,
-			struct kvm_memory_slot **slot);
+bool kvm_ioeventfd_read(struct kvm_vcpu *vcpu, u64 cr3, u64 linear, unsigned int bits,
+			struct kvm_ioeventfd_memo *memo);
 int kvm_ioeventfd_finish_store(struct kvm_vcpu *vcpu,
 			       struct kvm_ioeventfd_store *store);
 

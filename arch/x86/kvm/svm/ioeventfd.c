@@ -85,50 +85,27 @@ static __always_inline unsigned int code_bits(const struct vmcb_save_area *save)
 }
 
 /*
- * Read and decode the store that faulted from memory, at the address that the
- * guest's page tables give. Not inline: the benchmark counts it on its own,
- * since processors with decode assists do not need it.
- */
-static noinline bool svm_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
-{
-	struct vcpu_svm *svm = to_svm(vcpu);
-	const struct vmcb_save_area *save = &svm->vmcb->save;
-	gpa_t gpa = kvm_ioeventfd_rip(vcpu);
-	struct kvm_memory_slot *slot = NULL;
-	bool is_store = false;
-	int idx;
-
-	if (bits != 64)
-		gpa = (u32)(save->cs.base + gpa);
-
-	idx = srcu_read_lock(&vcpu->kvm->srcu);
-	if (save->cr0 & X86_CR0_PG)
-		gpa = kvm_ioeventfd_walk(vcpu, save->cr3, save->efer, gpa, &slot);
-	if (gpa != INVALID_GPA)
-		is_store = kvm_ioeventfd_read(vcpu, gpa, bits,
-					      &svm->ioeventfd.stores.memo, &slot);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	return is_store;
-}
-
-/*
  * Decode the store that faulted. Decode assists put its bytes into the VMCB,
- * after a byte with their number, which makes 16 bytes in all.
+ * after a byte with their number, which makes 16 bytes in all. Without them it is
+ * read from memory, by the guest's page tables.
  */
-static __always_inline bool decode(struct kvm_vcpu *vcpu,
-				   const struct vmcb_control_area *control,
+static __always_inline bool decode(struct kvm_vcpu *vcpu, const struct vmcb *vmcb,
 				   unsigned int bits)
 {
+	struct kvm_ioeventfd_memo *memo = &to_svm(vcpu)->ioeventfd.stores.memo;
+	const struct vmcb_control_area *control = &vmcb->control;
 	const u64 *bytes = (const u64 *)&control->insn_len;
+	u64 linear = kvm_ioeventfd_rip(vcpu);
 
 	static_assert(offsetof(struct vmcb_control_area, insn_len) % 8 == 0 &&
 		      offsetof(struct vmcb_control_area, insn_bytes) ==
 		      offsetof(struct vmcb_control_area, insn_len) + 1);
 	if (cpu_feature_enabled(X86_FEATURE_DECODEASSISTS) &&
 	    likely(control->insn_len == KVM_IOEVENTFD_INSN_MAX))
-		return kvm_ioeventfd_memo_decode(&to_svm(vcpu)->ioeventfd.stores.memo,
-						 bytes[0], bytes[1], 1, bits);
-	return svm_ioeventfd_read(vcpu, bits);
+		return kvm_ioeventfd_memo_decode(memo, bytes[0], bytes[1], 1, bits);
+	if (bits != 64)
+		linear = (u32)(vmcb->save.cs.base + linear);
+	return kvm_ioeventfd_read(vcpu, vmcb->save.cr3, linear, bits, memo);
 }
 
 /* The base of a segment; only FS and GS have one in 64-bit code. */
@@ -173,7 +150,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	if (!set || !may_step(vcpu, vmcb) || !kvm_ioeventfd_is_mmio(vcpu, gpa))
 		return false;
 	bits = code_bits(&vmcb->save);
-	if (!decode(vcpu, &vmcb->control, bits))
+	if (!decode(vcpu, vmcb, bits))
 		return false;
 	seg = svm->ioeventfd.stores.memo.insn.seg;
 	/* The handler has traced the fault before. */

@@ -80,30 +80,18 @@ static __always_inline u64 segment_base(unsigned int seg, unsigned int bits)
 /*
  * Read and decode the store that faulted from memory, at the address that the
  * guest's page tables give. With PAE paging, the processor has the first level
- * in registers, and the ordinary path uses them. Not inline: the benchmark counts
- * it on its own.
+ * in registers, and the ordinary path uses them.
  */
-static noinline bool vmx_ioeventfd_read(struct kvm_vcpu *vcpu, unsigned int bits)
+static __always_inline bool decode(struct kvm_vcpu *vcpu, unsigned int bits)
 {
-	struct kvm_ioeventfd_memo *memo = &to_vmx(vcpu)->ioeventfd.memo;
-	gpa_t gpa = kvm_rip_read(vcpu);
-	struct kvm_memory_slot *slot = NULL;
-	bool is_store = false;
-	int idx;
+	u64 linear = kvm_rip_read(vcpu);
 
 	if (bits != 64)
-		gpa = (u32)(vmcs_readl(GUEST_CS_BASE) + gpa);
+		linear = (u32)(vmcs_readl(GUEST_CS_BASE) + linear);
 	if (is_pae_paging(vcpu))
 		return false;
-
-	idx = srcu_read_lock(&vcpu->kvm->srcu);
-	if (is_paging(vcpu))
-		gpa = kvm_ioeventfd_walk(vcpu, vmcs_readl(GUEST_CR3),
-					 vcpu->arch.efer, gpa, &slot);
-	if (gpa != INVALID_GPA)
-		is_store = kvm_ioeventfd_read(vcpu, gpa, bits, memo, &slot);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	return is_store;
+	return kvm_ioeventfd_read(vcpu, is_paging(vcpu) ? vmcs_readl(GUEST_CR3) : 0,
+				  linear, bits, &to_vmx(vcpu)->ioeventfd.memo);
 }
 
 /*
@@ -143,7 +131,7 @@ static __always_inline bool ring_store(struct kvm_vcpu *vcpu, bool in_fastpath)
 	    !kvm_ioeventfd_is_mmio(vcpu, gpa))
 		return false;
 	bits = code_bits(vcpu);
-	if (!vmx_ioeventfd_read(vcpu, bits))
+	if (!decode(vcpu, bits))
 		return false;
 	/* Brings the register up to date. */
 	if (insn->base == VCPU_REGS_RSP || insn->reg == VCPU_REGS_RSP)
