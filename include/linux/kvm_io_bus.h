@@ -149,10 +149,9 @@ struct kvm_ioeventfd_set *kvm_io_bus_search_range(const struct kvm_io_bus *bus,
 						  gpa_t addr);
 bool kvm_io_bus_ring_any(struct kvm_ioeventfd_set *set, gpa_t gpa);
 struct kvm_kernel_ioeventfd *
-kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
-		      gpa_t addr, int len, u64 value);
-bool kvm_io_bus_post_found(struct kvm_kernel_ioeventfd *ioeventfd,
-			   enum kvm_bus bus_idx, gpa_t addr, int len, u64 value);
+kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, int len, u64 value);
+bool kvm_io_bus_post_found(struct kvm_kernel_ioeventfd *ioeventfd, gpa_t addr,
+			   u64 value);
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    u64 len, struct kvm_io_device *dev);

@@ -15,17 +15,6 @@
 #include "ioeventfd_range.h"
 #include "ioeventfd_set.h"
 
-/* Interrupts are off, or on for PREEMPT_RT. */
-static __always_inline bool signal_irqoff(struct kvm_kernel_ioeventfd *ioeventfd,
-					  enum kvm_bus bus_idx, gpa_t addr,
-					  int len)
-{
-	if (!kvm_ioeventfd_signal_irqoff(ioeventfd))
-		return false;
-	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
-	return true;
-}
-
 /* The ioeventfd of @set for a write, or NULL. */
 static __always_inline struct kvm_kernel_ioeventfd *
 find_match(struct kvm_ioeventfd_set *set, int len, u64 value)
@@ -94,17 +83,21 @@ bool kvm_io_bus_ring_any(struct kvm_ioeventfd_set *set, gpa_t gpa)
 {
 	struct kvm_kernel_ioeventfd *ioeventfd = rcu_dereference(set->any);
 
-	return ioeventfd && signal_irqoff(ioeventfd, KVM_FAST_MMIO_BUS, gpa, 0);
+	if (!ioeventfd || !kvm_ioeventfd_signal_irqoff(ioeventfd))
+		return false;
+	trace_kvm_ioeventfd_ring(KVM_FAST_MMIO_BUS, gpa, 0);
+	return true;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_ring_any);
 
 /**
  * kvm_io_bus_ring_found - signal one of the ioeventfds at an address
- * @set: the result of kvm_io_bus_search() for @bus_idx and @addr, not NULL
- * @bus_idx: the bus
- * @addr: the port, or the guest physical address
+ * @set: the result of kvm_io_bus_search() for the address, not NULL
  * @len: width of the write in bytes: 1, 2, 4 or 8
  * @value: the value, in the lowest @len bytes; the rest is ignored
+ *
+ * The caller traces the ring: it has the bus and the address at hand, and a kick
+ * saves 9 instructions by not passing them.
  *
  * Context: the RCU read-side critical section of the search; interrupts off,
  * except on PREEMPT_RT. Not under raw spinlocks. Needs no lock of KVM.
@@ -112,14 +105,13 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_any);
  * takes. It is a pointer, so that a kick without a value need not keep the value.
  */
 struct kvm_kernel_ioeventfd *
-kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, enum kvm_bus bus_idx,
-		      gpa_t addr, int len, u64 value)
+kvm_io_bus_ring_found(struct kvm_ioeventfd_set *set, int len, u64 value)
 {
 	struct kvm_kernel_ioeventfd *ioeventfd = find_match(set, len, value);
 
 	if (unlikely(!ioeventfd))
 		return ERR_PTR(-EOPNOTSUPP);
-	if (likely(signal_irqoff(ioeventfd, bus_idx, addr, len)))
+	if (likely(kvm_ioeventfd_signal_irqoff(ioeventfd)))
 		return NULL;
 	return ioeventfd;
 }
@@ -128,22 +120,17 @@ EXPORT_SYMBOL_GPL(kvm_io_bus_ring_found);
 /**
  * kvm_io_bus_post_found - store the value of a write, and signal its ioeventfd
  * @ioeventfd: the result of kvm_io_bus_ring_found(), not NULL
- * @bus_idx: the bus
  * @addr: the port, or the guest physical address
- * @len: width of the write in bytes
- * @value: the value, in the lowest @len bytes; the rest is ignored
+ * @value: the value, in the lowest bytes; the rest is ignored
  *
  * Context: as for kvm_io_bus_ring_found().
  * Return: true if the value was stored. If not, the caller passes the access to
  * kvm_io_bus_write(), which looks for ioeventfds again, and waits for the page
  * where a value is to be stored.
  */
-bool kvm_io_bus_post_found(struct kvm_kernel_ioeventfd *ioeventfd,
-			   enum kvm_bus bus_idx, gpa_t addr, int len, u64 value)
+bool kvm_io_bus_post_found(struct kvm_kernel_ioeventfd *ioeventfd, gpa_t addr,
+			   u64 value)
 {
-	if (IS_ERR(ioeventfd) || kvm_ioeventfd_post_irqoff(ioeventfd, addr, value))
-		return false;
-	trace_kvm_ioeventfd_ring(bus_idx, addr, len);
-	return true;
+	return !IS_ERR(ioeventfd) && !kvm_ioeventfd_post_irqoff(ioeventfd, addr, value);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_post_found);

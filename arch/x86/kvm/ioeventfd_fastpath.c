@@ -24,6 +24,7 @@ MODULE_PARM_DESC(ioeventfd_mmio,
 EXPORT_SYMBOL_GPL(kvm_ioeventfd_mmio);
 
 /* The vendor modules trace the kicks that they finish. */
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_ioeventfd_ring);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_mmio);
 
@@ -203,8 +204,8 @@ fault:
  * that userspace does not have in memory, and does not read beyond the end of the
  * page.
  *
- * Not inline and the only function for this: the benchmark counts it on its own,
- * since processors with decode assists do not need it.
+ * Not inline: the benchmark counts it on its own, since processors with decode
+ * assists do not need it.
  *
  * Context: with or without kvm->srcu. Any, interrupts may be off.
  * Return: true if it is certain that it is a plain store, which is then in

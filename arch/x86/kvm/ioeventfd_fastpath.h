@@ -47,6 +47,7 @@
 
 #include <linux/kvm_host.h>
 #include <trace/events/kvm.h>
+#include <trace/events/kvm_ioeventfd.h>
 
 #include "ioeventfd_insn.h"
 #include "ioeventfd_vcpu.h"
@@ -141,6 +142,24 @@ static __always_inline void kvm_ioeventfd_count_ring(struct kvm_vcpu *vcpu,
 		++vcpu->stat.ioeventfd_fastpath_rings;
 }
 
+/* Ring one of the ioeventfds that kvm_ioeventfd_search() has found. */
+static __always_inline bool kvm_ioeventfd_ring(struct kvm_vcpu *vcpu,
+					       struct kvm_ioeventfd_set *set,
+					       enum kvm_bus bus_idx, gpa_t addr,
+					       unsigned int len, u64 value,
+					       bool in_fastpath)
+{
+	struct kvm_kernel_ioeventfd *left = kvm_io_bus_ring_found(set, len, value);
+
+	if (unlikely(left) && !kvm_io_bus_post_found(left, addr, value))
+		return false;
+	kvm_ioeventfd_count_ring(vcpu, in_fastpath);
+	/* The test saves the call of a tracepoint that is used in several places. */
+	if (trace_kvm_ioeventfd_ring_enabled())
+		trace_kvm_ioeventfd_ring(bus_idx, addr, len);
+	return true;
+}
+
 /**
  * kvm_ioeventfd_out - ring the ioeventfd of an OUT instruction, and step over it
  * @vcpu: the vCPU that executes it, as it left the guest
@@ -158,13 +177,9 @@ static __always_inline bool kvm_ioeventfd_out(struct kvm_vcpu *vcpu,
 					      unsigned long next_ip)
 {
 	const unsigned long *val = &vcpu->arch.regs[VCPU_REGS_RAX];
-	struct kvm_kernel_ioeventfd *left;
 
-	left = kvm_io_bus_ring_found(set, KVM_PIO_BUS, port, len, *val);
-	if (unlikely(left) &&
-	    !kvm_io_bus_post_found(left, KVM_PIO_BUS, port, len, *val))
+	if (!kvm_ioeventfd_ring(vcpu, set, KVM_PIO_BUS, port, len, *val, true))
 		return false;
-	kvm_ioeventfd_count_ring(vcpu, true);
 	++vcpu->stat.io_exits;
 	trace_kvm_pio(KVM_PIO_OUT, port, len, 1, val);
 	kvm_ioeventfd_step(vcpu, next_ip);
@@ -233,7 +248,6 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 	const struct kvm_ioeventfd_insn *insn = &stores->memo.insn;
 	struct kvm_ioeventfd_store *store = &stores->store;
 	const unsigned long *regs = vcpu->arch.regs;
-	struct kvm_kernel_ioeventfd *found;
 	u64 ip, address;
 
 	ip = kvm_ioeventfd_rip(vcpu) + insn->len;
@@ -245,19 +259,16 @@ kvm_ioeventfd_ring_store(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_stores *sto
 		return false;
 
 	store->data = kvm_ioeventfd_insn_value(insn, regs);
-	found = kvm_io_bus_ring_found(set, KVM_MMIO_BUS, gpa, insn->width, store->data);
-	if (unlikely(found) &&
-	    !kvm_io_bus_post_found(found, KVM_MMIO_BUS, gpa, insn->width, store->data)) {
+	if (unlikely(!kvm_ioeventfd_ring(vcpu, set, KVM_MMIO_BUS, gpa, insn->width,
+					 store->data, in_fastpath))) {
 		store->gpa = gpa;
 		store->next_ip = ip;
 		store->len = insn->width;
 		stores->rest = KVM_IOEVENTFD_FINISH;
 		return false;
 	}
-	kvm_ioeventfd_count_ring(vcpu, in_fastpath);
 	if (trace_fault)
 		trace_fault(vcpu);
-	/* The test saves the call of a tracepoint that is used in several places. */
 	if (trace_kvm_mmio_enabled())
 		trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, insn->width, gpa, &store->data);
 	kvm_ioeventfd_step(vcpu, ip);

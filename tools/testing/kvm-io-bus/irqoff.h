@@ -29,8 +29,8 @@ static inline bool ring_irqoff(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, u64 
 	local_irq_save(flags);
 	set = search_irqoff(vcpu, bus_idx, addr);
 	if (set)
-		left = kvm_io_bus_ring_found(set, bus_idx, addr, len, val);
-	rung = set && (!left || kvm_io_bus_post_found(left, bus_idx, addr, len, val));
+		left = kvm_io_bus_ring_found(set, len, val);
+	rung = set && (!left || kvm_io_bus_post_found(left, addr, val));
 	local_irq_restore(flags);
 	return rung;
 }
