@@ -222,6 +222,16 @@ class X86(Machine):
             vm.splat = vm.splat or 'fail'
         if vm.kernel == 'debug' and not vm.no_leaks:
             vm.files['vm/leaks'] = b''
+            if vm.linux != '6.12':
+                # The allocator's arrays of a processor keep pointers to what it gave
+                # out, and kmemleak takes them for references. A cache that is checked
+                # has no such arrays.
+                vm.append.append('slab_debug=F')
+        if vm.kernel == 'debug' and vm.linux != '6.12':
+            # identify_cpu() clears the boot processor's features for a moment. With
+            # 5-level paging KASAN reports any access of an interrupt in that moment,
+            # and nothing after that. The kernel of 6.12 is configured without.
+            vm.append.append('no5lvl')
         if vm.kernel == 'kcsan':
             vm.append.append('kcsan.early_enable=1')
             vm.known = os.path.join(self.top, 'tools/kernel/kcsan.known')

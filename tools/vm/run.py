@@ -112,6 +112,7 @@ class Vm:
             raise Refused('--initrd %s does not exist' % self.initrd)
 
         self.build = os.environ['VM_BUILD']
+        self.linux = os.environ['VM_LINUX']
         self.files = {}         # of the initramfs: bytes by name
         self.modules, self.kvm_modules, self.own_modules = [], [], []
         self.libmodules = self.known = None
