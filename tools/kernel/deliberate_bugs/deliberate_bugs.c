@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mistakes on demand, one for each checker of our kernels: proof that a mistake
- * in KVM would not go unseen. insmod deliberate_bugs.ko what=NAME
+ * Mistakes on demand, for each checker of our kernels: proof that a mistake in KVM
+ * would not go unseen. insmod deliberate_bugs.ko what=NAME[,NAME]...
  */
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -10,16 +10,19 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 static char *what = "";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "which mistake to make");
+MODULE_PARM_DESC(what, "which mistakes to make");
 
 static DEFINE_MUTEX(lock_a);
 static DEFINE_MUTEX(lock_b);
 static DEFINE_SPINLOCK(spin);
 static int __rcu *pointer;
+static DECLARE_WAIT_QUEUE_HEAD(queue);
 
 static void use_after_free(void)
 {
@@ -30,6 +33,27 @@ static void use_after_free(void)
 	OPTIMIZER_HIDE_VAR(p);
 	kfree(p);
 	WRITE_ONCE(*p, 1);
+}
+
+static int woken(struct wait_queue_entry *wait, unsigned int mode, int flags, void *key)
+{
+	return 0;
+}
+
+/* The kernel's own code meets what was freed, as an eventfd would an irqfd. */
+static void freed_waiter(void)
+{
+	struct {
+		char head[64];	/* KASAN writes to the begin of what is freed */
+		struct wait_queue_entry wait;
+	} *p = kzalloc(sizeof(*p), GFP_KERNEL);
+
+	if (!p)
+		return;
+	init_waitqueue_func_entry(&p->wait, woken);
+	add_wait_queue(&queue, &p->wait);
+	kfree(p);
+	wake_up(&queue);
 }
 
 static void out_of_bounds(void)
@@ -123,6 +147,7 @@ static const struct {
 } mistakes[] = {
 	{ "none", NULL },
 	{ "use-after-free", use_after_free },
+	{ "freed-waiter", freed_waiter },
 	{ "out-of-bounds", out_of_bounds },
 	{ "leak", leak },
 	{ "inversion", inversion },
@@ -134,14 +159,20 @@ static const struct {
 
 static int __init bugs_init(void)
 {
-	for (int i = 0; i < ARRAY_SIZE(mistakes); i++) {
-		if (strcmp(mistakes[i].name, what))
-			continue;
+	char *rest = what, *name;
+	int i;
+
+	while ((name = strsep(&rest, ","))) {
+		for (i = 0; i < ARRAY_SIZE(mistakes); i++) {
+			if (!strcmp(mistakes[i].name, name))
+				break;
+		}
+		if (i == ARRAY_SIZE(mistakes))
+			return -EINVAL;
 		if (mistakes[i].make)
 			mistakes[i].make();
-		return 0;
 	}
-	return -EINVAL;
+	return 0;
 }
 
 static void __exit bugs_exit(void)
