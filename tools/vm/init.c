@@ -209,6 +209,8 @@ static void load_modules(void)
 
 		if (par)
 			*par++ = 0;
+		/* Where a boot ends that hangs: see emulator_error() in run.py */
+		fprintf(stderr, "vm: module %s\n", line);
 		fd = open(line, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			fail("cannot open module %s", line);
