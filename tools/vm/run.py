@@ -4,6 +4,7 @@
 The command's output and exit status are passed through. The words of this program go
 to stderr, the kernel's to the log.
 """
+import contextlib
 import getopt
 import os
 import re
@@ -149,15 +150,16 @@ class Vm:
         os.makedirs(folder, exist_ok=True)
         name = '%s-%d.log' % (time.strftime('%m%d-%H%M%S'), os.getpid())
         last = os.path.join(folder, 'last.log')
-        if os.path.lexists(last):
-            os.unlink(last)
-        os.symlink(name, last)
+        # In one step: another VM may begin at the same time
+        os.symlink(name, os.path.join(folder, name + '.link'))
+        os.replace(os.path.join(folder, name + '.link'), last)
         # Keep the last hundred
         logs = [os.path.join(folder, n) for n in os.listdir(folder) if n.endswith('.log')]
-        logs = sorted((p for p in logs if os.path.isfile(p) and not os.path.islink(p)),
-                      key=os.path.getmtime)
-        for path in logs[:-99]:
-            os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            logs = sorted((p for p in logs if os.path.isfile(p) and not os.path.islink(p)),
+                          key=os.path.getmtime)
+            for path in logs[:-99]:
+                os.unlink(path)
         return os.path.join(folder, name)
 
 
