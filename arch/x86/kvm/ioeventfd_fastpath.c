@@ -76,7 +76,8 @@ static __always_inline u64 entry_address(u64 entry, unsigned int shift)
 
 /*
  * The userspace address of @gpa; NULL if no memslot has it. @slot is the memslot of
- * the last call, or NULL: page tables and code are mostly in the same one.
+ * the last call, or NULL: page tables and code are mostly in the same one. The caller
+ * holds kvm->srcu over all calls, which keeps the memslots alive.
  */
 static __always_inline const void __user *guest_memory(struct kvm_vcpu *vcpu,
 						       gpa_t gpa,

@@ -325,7 +325,7 @@ int kvm_irq_map_chip_pin(struct kvm *kvm, unsigned int irqchip, unsigned int pin
 	return pin < NR_GSIS ? (int)pin : -1;
 }
 
-/* One that arrives at once is not overtaken, between the two, by a work item's. */
+/* Table and count change in one step: no other arrival comes between. */
 static pthread_mutex_t arrive_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void arrive(struct kvm *kvm,
