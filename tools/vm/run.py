@@ -26,6 +26,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 # Exit statuses of our own, as timeout(1) and docker(1) have them
 TIMEOUT, FAILED, COMPLAINT = 124, 125, 126
 TRIES = 3               # to boot
+AROUND = 6              # lines that are told after the kernel's first complaint
 
 USAGE = "usage: vm [OPTION]... [--] COMMAND [ARGUMENT]... | vm [OPTION]... -c 'SHELL COMMAND'"
 FLAGS = ['icount', 'inside', 'no-leaks', 'no-build', 'pci']
@@ -297,12 +298,16 @@ def serve_port(vm, sock, qemu):
 
 def serve_console(vm, qemu):
     """Wait for the end of QEMU, then find the command's output between the marks."""
-    why = ''
+    status, why = TIMEOUT, ''
     try:
         qemu.wait(vm.timeout)
     except subprocess.TimeoutExpired:
-        qemu.kill()
         why = 'no end after %d seconds' % vm.timeout
+    except KeyboardInterrupt:
+        # What the command has said so far is passed on all the same
+        status, why = 130, 'interrupted'
+    if why:
+        qemu.kill()
     with open(vm.log, 'rb') as f:
         console = f.read().replace(b'\r', b'')
     before, begun, rest = console.partition(b'\n@VM-BEGIN\n')
@@ -312,7 +317,7 @@ def serve_console(vm, qemu):
     copy(1, body)
     vm.output = body
     if why:
-        return TIMEOUT, why
+        return status, why
     told = re.search(rb'@VM-FAILED (.*)', console)
     if told:
         return FAILED, told.group(1).decode(errors='replace')
@@ -407,8 +412,10 @@ def complaints(vm):
     """The kernel's, but for those that are known, and the emulator's."""
     text = vm.text
     if vm.output is not None:
-        # The command shares the console with the kernel
-        text = text.replace('\r', '').partition('\n@VM-END ')[2]
+        # The command shares the console with the kernel, which writes its log there
+        # when the command has ended
+        before, _, after = text.replace('\r', '').partition('\n@VM-END ')
+        text = after or before
     known = []
     if vm.known:
         known = [re.compile('.*'.join(map(re.escape, w.strip().split('*'))) + '$')
@@ -421,6 +428,10 @@ def complaints(vm):
         splats.append('tainted: ' + taint.group(1))
     for line in splats[:5]:
         say('kernel: ' + line)
+    if splats and splats[0] in lines:
+        at = lines.index(splats[0])
+        for line in filter(None, lines[at + 1:at + 1 + AROUND]):
+            say('kernel, after the first: ' + line)
     if splats:
         say('the kernel complained (%d lines); log: %s' % (len(splats), vm.log))
     others = vm.machine.complaints(vm)
