@@ -82,9 +82,13 @@ class Machine:
         vm.files['vm/copies'] = b'%d' % vm.copies
         vm.how = 'software CPU'
 
+    def emulator(self, vm):
+        """The command of QEMU, as words."""
+        return [self.qemu]
+
     def command(self, vm):
         """QEMU and its words, but for kernel, initramfs and memory."""
-        words = [self.qemu] + self.words
+        words = self.emulator(vm) + self.words
         if vm.icount:
             words += ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off']
         return words + ['-smp', str(vm.smp)]
@@ -113,8 +117,21 @@ class Machine:
         return []
 
 
-class Bare(Machine):
-    """PowerPC without a hypervisor below."""
+class PowerPC(Machine):
+    """One whose QEMU depends on the number of processors."""
+
+    def emulator(self, vm):
+        if vm.threads > 1:
+            # QEMU 7.2 gives all threads of a core the same number
+            return self.tool('vm/qemu', '--needed', 'ppc').split()
+        if vm.smp > 1 and not vm.icount:
+            # Under QEMU 7.2 a processor writes to pages that are no longer mapped
+            return self.tool('vm/qemu', 'ppc').split()
+        return [self.qemu]
+
+
+class Bare(PowerPC):
+    """One without a hypervisor below."""
 
     threads = (1, 2, 4, 8)
     pci = True
@@ -122,11 +139,7 @@ class Bare(Machine):
     ILLEGAL = re.compile(r'Invalid (read|write) at addr 0x[0-9A-Fa-f]{12,}')
 
     def command(self, vm):
-        words = [self.qemu]
-        if vm.threads > 1:
-            # QEMU 7.2 gives all threads of a core the same number
-            words = self.tool('vm/qemu', 'ppc').split()
-        words += self.words + ['-smp', '%d,cores=%d,threads=%d' % (
+        words = self.emulator(vm) + self.words + ['-smp', '%d,cores=%d,threads=%d' % (
             vm.smp, vm.smp // vm.threads, vm.threads)]
         # Without a BMC the machine never switches off
         words += ['-device', 'ipmi-bmc-sim,id=bmc0',
@@ -317,9 +330,9 @@ MACHINES = {
     'powernv9': powerpc(Bare, 'powernv', '-M powernv9'),
     'powernv10': powerpc(Bare, 'powernv', '-M powernv10'),
     # A guest of a hypervisor with nesting: nested HV KVM
-    'pseries': powerpc(Machine, 'powernv', '-M pseries,cap-nested-hv=true -cpu POWER9 '
+    'pseries': powerpc(PowerPC, 'powernv', '-M pseries,cap-nested-hv=true -cpu POWER9 '
                        '-vga none', counts_instructions=True),
     # A POWER8 guest of a hypervisor without: PR KVM
-    'pr': powerpc(Machine, 'powernv', '-M pseries -cpu POWER8 -vga none',
+    'pr': powerpc(PowerPC, 'powernv', '-M pseries -cpu POWER8 -vga none',
                   counts_instructions=True),
 }
