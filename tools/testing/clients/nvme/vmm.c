@@ -25,12 +25,14 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +43,10 @@
 #define MIB			(1ull << 20)
 #define MEMORY			(320 * MIB)
 #define DISK			(2 * MIB)
+
+/* How often the vCPU is looked at, and how often in a row it is hung: 4e9 instructions */
+#define LOOK_SECONDS		1
+#define LOOKS			4
 
 /* Where things are in the guest's memory */
 #define TABLES			0x10000
@@ -327,10 +333,53 @@ static bool port(struct machine *m, struct kvm_run *run, u32 *status)
 	return true;
 }
 
+static void look(int signal)
+{
+	(void)signal;
+}
+
+/* SIGALRM is for the thread of the vCPU only. */
+static void take_alarms(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static void begin_to_look(void)
+{
+	struct sigaction action = { .sa_handler = look, .sa_flags = SA_RESTART };
+	struct itimerval often = { { LOOK_SECONDS, 0 }, { LOOK_SECONDS, 0 } };
+
+	if (sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &often, NULL))
+		die_errno("cannot set a timer");
+	take_alarms(SIG_UNBLOCK);
+}
+
+/*
+ * The only vCPU spins with interrupts off: it waits for a lock that it holds itself.
+ * QEMU's software CPU has delivered an interrupt a second time, while the handler ran
+ * with interrupts off (tools/vm/README.rst). tools/test/run knows these words.
+ */
+static void check_not_hung(struct machine *m)
+{
+	static unsigned int looks;
+	static u64 requests;
+	u64 now = atomic_load(&m->nvme.requests);
+
+	looks = now && now == requests && !m->vm.run->if_flag ? looks + 1 : 0;
+	requests = now;
+	if (looks == LOOKS)
+		die("the emulator's own error: an interrupt is delivered twice");
+}
+
 static u32 run_guest(struct machine *m)
 {
 	u32 status = 1;
 
+	begin_to_look();
 	for (;;) {
 		switch (vm_run(&m->vm)) {
 		case KVM_EXIT_IO:
@@ -341,6 +390,7 @@ static u32 run_guest(struct machine *m)
 			mmio(m, m->vm.run);
 			break;
 		case KVM_EXIT_INTR:
+			check_not_hung(m);
 			break;
 		default:
 			die("the guest ended with %s", vm_exit_text(&m->vm));
@@ -473,6 +523,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	machine_create(m, argv[1], argv[2]);
+	take_alarms(SIG_BLOCK);
 	if (pthread_create(&m->thread, NULL, serve, m))
 		die("cannot start a thread");
 	status = run_guest(m);
