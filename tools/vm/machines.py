@@ -117,26 +117,22 @@ class Machine:
         return []
 
 
-class PowerPC(Machine):
-    """One whose QEMU depends on the number of processors."""
-
-    def emulator(self, vm):
-        if vm.threads > 1:
-            # QEMU 7.2 gives all threads of a core the same number
-            return self.tool('vm/qemu', '--needed', 'ppc').split()
-        if vm.smp > 1 and not vm.icount:
-            # Under QEMU 7.2 a processor writes to pages that are no longer mapped
-            return self.tool('vm/qemu', 'ppc').split()
-        return [self.qemu]
-
-
-class Bare(PowerPC):
-    """One without a hypervisor below."""
+class Bare(Machine):
+    """PowerPC without a hypervisor below."""
 
     threads = (1, 2, 4, 8)
     pci = True
     # The software CPU reads 0 where hardware takes a machine check
     ILLEGAL = re.compile(r'Invalid (read|write) at addr 0x[0-9A-Fa-f]{12,}')
+
+    def emulator(self, vm):
+        if vm.threads > 1:
+            # QEMU 7.2 gives all threads of a core the same number
+            return self.tool('vm/qemu', '--needed', 'ppc').split()
+        if vm.smp > 1:
+            # Under QEMU 7.2 a processor writes to pages that are no longer mapped
+            return self.tool('vm/qemu', 'ppc').split()
+        return [self.qemu]
 
     def command(self, vm):
         words = self.emulator(vm) + self.words + ['-smp', '%d,cores=%d,threads=%d' % (
@@ -330,9 +326,9 @@ MACHINES = {
     'powernv9': powerpc(Bare, 'powernv', '-M powernv9'),
     'powernv10': powerpc(Bare, 'powernv', '-M powernv10'),
     # A guest of a hypervisor with nesting: nested HV KVM
-    'pseries': powerpc(PowerPC, 'powernv', '-M pseries,cap-nested-hv=true -cpu POWER9 '
+    'pseries': powerpc(Machine, 'powernv', '-M pseries,cap-nested-hv=true -cpu POWER9 '
                        '-vga none', counts_instructions=True),
     # A POWER8 guest of a hypervisor without: PR KVM
-    'pr': powerpc(PowerPC, 'powernv', '-M pseries -cpu POWER8 -vga none',
+    'pr': powerpc(Machine, 'powernv', '-M pseries -cpu POWER8 -vga none',
                   counts_instructions=True),
 }
