@@ -82,24 +82,43 @@ apt_update() {
 		die "apt-get update failed"
 }
 
-# private_apt TYPE SUITE: a list of our own of a suite of Debian (deb, deb-src), so that
-# the machine's sources stay as they are. "${apt_options[@]}" makes apt-get use it.
-# Status 1 if apt-get knows no archive.
+# private_apt TYPE SUITE: fetch a list of our own of a suite of Debian (deb, deb-src), so
+# that the machine's sources stay as they are. "${apt_options[@]}" makes apt-get use it.
+# Status 1, and a line that says why, if there is none.
 private_apt() {
-	local folder=$shared/apt/$2 release mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+	local folder=$shared/apt/$2 release mirror line fd status=0
+	local key=/usr/share/keyrings/debian-archive-keyring.gpg
 
 	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	# shellcheck disable=SC2016 # for apt-get
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
 		"Codename: $release" 'Identifier: Packages' | head -n 1)
-	[ -n "$mirror" ] || return 1
+	if [ -z "$mirror" ]; then
+		say "apt-get knows no archive of Debian"
+		return 1
+	fi
 	[ ! -f "$key" ] || mirror="[signed-by=$key] $mirror"
+	line="$1 $mirror $2 main"
 	mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$debs"
-	echo "$1 $mirror $2 main" >"$folder/sources.list"
-	# shellcheck disable=SC2034 # for the callers
 	apt_options=(-o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache"
 		     -o "Dir::Etc::SourceList=$folder/sources.list"
 		     -o "Dir::Etc::SourceParts=-" -o "APT::Sandbox::User=")
+	# Commands that begin together need one list: apt-get does not wait for the lock
+	# of another, and what another replaces is away for a moment
+	exec {fd}>"$folder/.lock"
+	flock "$fd"
+	if [ -z "$(find "$folder/fetched" -mmin -10 2>/dev/null)" ] ||
+	   [ "$(cat "$folder/fetched")" != "$line" ]; then
+		echo "$line" >"$folder/sources.list"
+		if apt-get -qq "${apt_options[@]}" update >&2; then
+			echo "$line" >"$folder/fetched"
+		else
+			say "cannot fetch the list of $2"
+			status=1
+		fi
+	fi
+	exec {fd}>&-
+	return $status
 }
 
 have_pkg() {
