@@ -86,7 +86,7 @@ apt_update() {
 # that the machine's sources stay as they are. "${apt_options[@]}" makes apt-get use it.
 # Status 1, and a line that says why, if there is none.
 private_apt() {
-	local folder=$shared/apt/$2 release mirror line fd status=0
+	local folder=$shared/apt/$1/$2 release mirror line fd status=0
 	local key=/usr/share/keyrings/debian-archive-keyring.gpg
 
 	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
