@@ -65,7 +65,7 @@ deb:
 series:
 	@tools/series/apply --patches
 
-#: make series-check each patch: checkpatch, compiled with W=1 and sparse, loaded, its
+#: make series-check each patch: checkpatch, compiled (x86: W=1 and sparse), loaded, its
 #:                   tests run; hours
 .PHONY: series-check
 series-check:
