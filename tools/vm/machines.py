@@ -294,6 +294,9 @@ class X86(Machine):
             # An interrupt may be lost at the exit of a guest. A timer that was set
             # once never rings then; a tick that comes by itself wakes the processor.
             vm.append[:0] = ['nohz=off', 'highres=off']
+        if self.several_software_cpus(vm):
+            # Linux 7.3 may hang while it boots: see "An error of Linux 7.3" in README.rst
+            vm.append.insert(0, 'tsc=nowatchdog')
         words += ['-device', 'virtio-serial-pci',
                   '-chardev', 'socket,id=vm,fd=%d' % vm.socket,
                   '-device', 'virtserialport,chardev=vm,name=vm']
