@@ -777,7 +777,7 @@ def changed_since(series, say):
         os.unlink(state_file)
     if not os.path.isdir(series.tree) or not os.path.exists(base_file) or \
             read(base_file) != stamp:
-        say('making build/tree from the base')
+        say('making %s from the base' % os.path.relpath(series.tree, series.top))
         shutil.rmtree(series.tree, ignore_errors=True)
         # Second names of the pristine files: quick and small. Nothing may
         # write to them in place; see write().
@@ -809,7 +809,8 @@ def changed_since(series, say):
             os.chmod(there, 0o755)
     write(manifest, ''.join(p + '\n' for p in sorted(final)).encode())
     write(state_file, (state + '\n').encode())
-    say('build/tree: %d steps, %d files changed' % (len(series.steps), count))
+    say('%s: %d steps, %d files changed' %
+        (os.path.relpath(series.tree, series.top), len(series.steps), count))
     return True
 
 
@@ -895,8 +896,8 @@ def make_chain(series, say, chain, env, sign):
         text = text.replace('*** SUBJECT HERE ***', subject.strip())
         text = text.replace('*** BLURB HERE ***', blurb.strip())
         write(patches[0], text.encode())
-        say('build/series/%s: %d patches and a cover letter' %
-            (name, len(patches) - 1))
+        say('%s: %d patches and a cover letter' %
+            (os.path.relpath(out, series.top), len(patches) - 1))
 
 
 def write_hooks(series, to):
@@ -966,7 +967,7 @@ def main():
         elif args.patches:
             make_patches(series, say)
         elif not changed_since(series, say) and not args.quiet:
-            say('build/tree: up to date')
+            say('%s: up to date' % os.path.relpath(series.tree, series.top))
     except (Error, overlay.OverlayError) as e:
         say('error: %s' % e)
         return 1
