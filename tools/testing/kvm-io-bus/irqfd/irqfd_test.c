@@ -430,6 +430,41 @@ static void grace_period_not_under_mutex(void)
 	shim_close(back);
 }
 
+/* Each event is counted once: at its end, or when the statistics are read. */
+static void statistics_count_each_event(void)
+{
+	struct kvm_vm_stat_generic *stat = &vm[0].stat.generic;
+	int fd[2] = { shim_open(true), shim_open(true) };
+	unsigned int i;
+
+	/* One that is injected at once, one that is left to a work item */
+	TEST(!irqfd(&vm[0], fd[0], 5, 0, 0));
+	TEST(!irqfd(&vm[0], fd[1], 4, 0, 0));
+	for (i = 1; i <= 3; i++) {
+		shim_write(fd[0]);
+		TEST(arrives(&vm[0], 5, i));
+	}
+	shim_write(fd[1]);
+	TEST(arrives(&vm[0], 4, 1));
+
+	TEST(!stat->irqfd_atomic && !stat->irqfd_deferred);
+	for (i = 0; i < 2; i++) {
+		kvm_irqfd_update_stats(&vm[0]);
+		TEST(stat->irqfd_atomic == 3 && stat->irqfd_deferred == 1);
+	}
+	shim_write(fd[0]);
+	shim_write(fd[1]);
+	TEST(arrives(&vm[0], 5, 4) && arrives(&vm[0], 4, 2));
+	for (i = 0; i < 2; i++)
+		TEST(!irqfd(&vm[0], fd[i], 5 - i, GONE, 0));
+	TEST(stat->irqfd_atomic == 4 && stat->irqfd_deferred == 2);
+	kvm_irqfd_update_stats(&vm[0]);
+	TEST(stat->irqfd_atomic == 4 && stat->irqfd_deferred == 2);
+	TEST(!vm[1].stat.generic.irqfd_atomic);
+	for (i = 0; i < 2; i++)
+		shim_close(fd[i]);
+}
+
 /* Every allocation of an assignment fails once. */
 static void assign_without_memory(void)
 {
@@ -591,6 +626,7 @@ static const struct {
 	{ "level_triggered", level_triggered },
 	{ "irqfd_stays_under_reader", irqfd_stays_under_reader },
 	{ "grace_period_not_under_mutex", grace_period_not_under_mutex },
+	{ "statistics_count_each_event", statistics_count_each_event },
 	{ "assign_without_memory", assign_without_memory },
 	{ "release_ends_all", release_ends_all },
 	{ "all_at_once", all_at_once },
