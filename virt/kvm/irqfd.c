@@ -596,7 +596,7 @@ void kvm_irq_routing_settle(struct kvm *kvm)
  * @info: filled with one entry per irqfd, in order of assignment
  * @max: the size of @info, in entries
  *
- * Context: any. Takes irqfds.lock.
+ * Context: process context. Takes irqfds.lock.
  * Return: the number of irqfds, which can be more than @max.
  */
 unsigned long kvm_irqfd_list(struct kvm *kvm, struct kvm_irqfd_info *info,
