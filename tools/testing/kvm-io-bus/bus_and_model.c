@@ -612,6 +612,7 @@ void op_model(struct model *m, const struct world *w, const struct op *op,
 	void *mem;
 
 	res->trace.nr = 0;
+	res->by_range = false;
 	res->ret = 0;
 	switch (op->kind) {
 	case OP_ASSIGN:
@@ -641,7 +642,7 @@ void op_model(struct model *m, const struct world *w, const struct op *op,
 		val = access_data(op, &mem);
 		if (op->kind == OP_RING)
 			res->ret = model_ring(m, op->bus, op->addr, op->len,
-					      val, &res->trace);
+					      val, &res->trace, &res->by_range);
 		else
 			res->ret = model_write(m, op->bus, op->addr, op->len,
 					       val, &res->trace);

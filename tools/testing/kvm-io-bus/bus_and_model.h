@@ -78,6 +78,8 @@ struct world {
 struct result {
 	long ret;
 	struct trace trace;
+	/* Of an access with interrupts off, in the model */
+	bool by_range;
 };
 
 /* Of all worlds */

@@ -166,7 +166,7 @@ static bool ring(const struct m_bell *bell, uint64_t addr, int len,
 }
 
 bool model_ring(const struct model *m, int bus, uint64_t addr, int len,
-		const unsigned char *val, struct trace *trace)
+		const unsigned char *val, struct trace *trace, bool *by_range)
 {
 	const struct m_bell *bell = hit(m, bus, addr, len, val);
 	unsigned int i;
@@ -177,6 +177,7 @@ bool model_ring(const struct model *m, int bus, uint64_t addr, int len,
 		    m->bell[i].bus == bell->bus)
 			bell = NULL;
 	}
+	*by_range = bell && bell->size;
 	return bell && ring(bell, addr, len, val, false, trace);
 }
 

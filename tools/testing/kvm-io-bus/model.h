@@ -92,8 +92,9 @@ int model_write(const struct model *m, int bus, uint64_t addr, int len,
 		const unsigned char *val, struct trace *trace);
 int model_read(const struct model *m, int bus, uint64_t addr, int len,
 	       struct trace *trace);
+/* @by_range: whether the ioeventfd of a range serves the write */
 bool model_ring(const struct model *m, int bus, uint64_t addr, int len,
-		const unsigned char *val, struct trace *trace);
+		const unsigned char *val, struct trace *trace, bool *by_range);
 /* The device's id, or -1 */
 int model_get_dev(const struct model *m, int bus, uint64_t addr);
 
